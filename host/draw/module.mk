@@ -1,0 +1,1 @@
+# Sources of host/draw: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
