@@ -1,8 +1,9 @@
 /* Devices and memories behind two small tables.
  *
- * Terms: a *launch* is a batch of jobs over three buffers; the device runs its jobs in any order and calls `done` once, when
- * every job has its completion. A driver sets the slots that it has; dlop_driver_get fills the others with functions that
- * return DLOP_ERR_UNSUPPORTED, so callers never test for null. Capabilities are asked for, not guessed: see `accepts`.
+ * Terms: a *launch* is a batch of jobs over three buffers; the device runs its jobs in any order
+ * and calls `done` once, when every job has its completion. A driver sets the slots that it has;
+ * dlop_driver_get fills the others with functions that return DLOP_ERR_UNSUPPORTED, so callers
+ * never test for null. Capabilities are asked for, not guessed: see `accepts`.
  */
 #ifndef DLOP_DRIVER_DRIVER_H
 #define DLOP_DRIVER_DRIVER_H
@@ -18,7 +19,8 @@ typedef int32_t dlop_status;
 
 struct dlop_device; /* opaque, made by a driver's open */
 
-/* A piece of memory that a device can reach. host is null where the host cannot see it. Filled by the memory table. */
+/* A piece of memory that a device can reach. host is null where the host cannot see it. Filled by
+ * the memory table. */
 struct dlop_buffer {
     void *host;
     size_t size_bytes;
@@ -27,18 +29,25 @@ struct dlop_buffer {
 
 /* Where memory lives. All slots: any thread, may block, setup only (never per record). */
 struct dlop_memory_ops {
-    /* New zeroed buffer, aligned to at least 64 bytes. Owner frees it with `free`. DLOP_OK, DLOP_ERR_NO_MEMORY. */
-    dlop_status (*alloc)(struct dlop_device *device, size_t size_bytes, struct dlop_buffer *buffer_out);
-    /* Make caller's memory usable as a buffer without a copy; it must outlive the buffer. DLOP_OK, DLOP_ERR_UNSUPPORTED. */
-    dlop_status (*wrap)(struct dlop_device *device, void *host, size_t size_bytes, struct dlop_buffer *buffer_out);
+    /* New zeroed buffer, aligned to at least 64 bytes. Owner frees it with `free`. DLOP_OK,
+     * DLOP_ERR_NO_MEMORY. */
+    dlop_status (*alloc)(struct dlop_device *device, size_t size_bytes,
+                         struct dlop_buffer *buffer_out);
+    /* Make caller's memory usable as a buffer without a copy; it must outlive the buffer. DLOP_OK,
+     * DLOP_ERR_UNSUPPORTED. */
+    dlop_status (*wrap)(struct dlop_device *device, void *host, size_t size_bytes,
+                        struct dlop_buffer *buffer_out);
     /* Give back what alloc or wrap made and clear *buffer. Null buffers are allowed. */
     void (*free)(struct dlop_device *device, struct dlop_buffer *buffer);
     /* Make the host's writes visible to the device, and the device's writes visible to the host. */
-    dlop_status (*to_device)(struct dlop_device *device, struct dlop_buffer *buffer, size_t offset, size_t n_bytes);
-    dlop_status (*from_device)(struct dlop_device *device, struct dlop_buffer *buffer, size_t offset, size_t n_bytes);
+    dlop_status (*to_device)(struct dlop_device *device, struct dlop_buffer *buffer, size_t offset,
+                             size_t n_bytes);
+    dlop_status (*from_device)(struct dlop_device *device, struct dlop_buffer *buffer,
+                               size_t offset, size_t n_bytes);
 };
 
-/* One batch of jobs. The caller keeps everything here alive and unchanged until `done` was called. */
+/* One batch of jobs. The caller keeps everything here alive and unchanged until `done` was called.
+ */
 struct dlop_launch {
     const struct dlop_job *jobs;
     struct dlop_completion *completions; /* [n_jobs], completions[i] belongs to jobs[i] */
@@ -46,8 +55,9 @@ struct dlop_launch {
     const struct dlop_buffer *in;
     const struct dlop_buffer *constants;
     const struct dlop_buffer *out;
-    /* Called exactly once after a successful submit, on a thread of the device, with no lock held; must not block long. status is
-     * DLOP_OK when every job has a completion (which may hold errors of records), or why the device could not run it. */
+    /* Called exactly once after a successful submit, on a thread of the device, with no lock held;
+     * must not block long. status is DLOP_OK when every job has a completion (which may hold errors
+     * of records), or why the device could not run it. */
     void (*done)(struct dlop_launch *launch, dlop_status status);
     void *cookie;             /* caller's */
     struct dlop_launch *next; /* driver's, for its queue */
@@ -56,7 +66,8 @@ struct dlop_launch {
 
 struct dlop_device_cfg {
     uint32_t n_threads;    /* 0 = as many as this process may use */
-    uint32_t vector_level; /* mask of enum dlop_cpu_vector that may be used; UINT32_MAX = all (cpu only) */
+    uint32_t vector_level; /* mask of enum dlop_cpu_vector that may be used; UINT32_MAX = all (cpu
+                              only) */
 };
 
 struct dlop_device_info {
@@ -73,21 +84,25 @@ struct dlop_driver {
     struct dlop_memory_ops memory;
     /* Fill *info_out without opening the device. Any thread. */
     dlop_status (*probe)(struct dlop_device_info *info_out);
-    /* DLOP_OK, DLOP_ERR_NO_DEVICE, DLOP_ERR_NO_MEMORY, DLOP_ERR_THREAD, ... On failure *device_out is untouched. */
+    /* DLOP_OK, DLOP_ERR_NO_DEVICE, DLOP_ERR_NO_MEMORY, DLOP_ERR_THREAD, ... On failure *device_out
+     * is untouched. */
     dlop_status (*open)(const struct dlop_device_cfg *cfg, struct dlop_device **device_out);
     /* Waits for launches that run, then frees. Accepts null; sets *device to null. */
     void (*close)(struct dlop_device **device);
-    /* Whether every job like this one can run here; otherwise why not, in reason_out (size bytes, may be null). */
-    dlop_status (*accepts)(struct dlop_device *device, const struct dlop_job *job, char *reason_out, size_t size);
-    /* Take a launch; never blocks. DLOP_OK: `done` will be called once. DLOP_AGAIN: queue full, nothing was taken.
-     * DLOP_ERR_DEVICE_LOST, DLOP_ERR_STATE: nothing was taken. Any thread. */
+    /* Whether every job like this one can run here; otherwise why not, in reason_out (size bytes,
+     * may be null). */
+    dlop_status (*accepts)(struct dlop_device *device, const struct dlop_job *job, char *reason_out,
+                           size_t size);
+    /* Take a launch; never blocks. DLOP_OK: `done` will be called once. DLOP_AGAIN: queue full,
+     * nothing was taken. DLOP_ERR_DEVICE_LOST, DLOP_ERR_STATE: nothing was taken. Any thread. */
     dlop_status (*submit)(struct dlop_device *device, struct dlop_launch *launch);
     /* Number of threads or compute units that an open device really has. */
     uint32_t (*n_units)(const struct dlop_device *device);
 };
 
 /* All drivers of this build, in order of preference. */
-const struct dlop_driver *dlop_driver_get(const char *name); /* null when there is none of that name */
-const struct dlop_driver *dlop_driver_at(uint32_t index);    /* null past the last */
+const struct dlop_driver *
+dlop_driver_get(const char *name);                        /* null when there is none of that name */
+const struct dlop_driver *dlop_driver_at(uint32_t index); /* null past the last */
 
 #endif

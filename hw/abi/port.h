@@ -1,4 +1,5 @@
-/* Dialect of the kernel sources: C11 on the host, OpenCL C, HLS C. The only file of hw/ with #ifdef on a compiler. */
+/* Dialect of the kernel sources: C11 on the host, OpenCL C, HLS C. The only file of hw/ with #ifdef
+ * on a compiler. */
 #ifndef DLOP_HW_ABI_PORT_H
 #define DLOP_HW_ABI_PORT_H
 
@@ -12,7 +13,7 @@ typedef int s32;
 typedef ulong u64;
 typedef long s64;
 /* Address space of constant tables, and of data that the host reads or writes. */
-#define DLOP_TABLE __constant
+#define DLOP_TABLE  __constant
 #define DLOP_GLOBAL __global
 #define DLOP_ASSERT_SIZE(type, bytes)
 #else
@@ -36,7 +37,8 @@ typedef int64_t s64;
 #endif
 #endif
 
-/* A kernel step is static in a header: a file that includes several steps need not use each of them. */
+/* A kernel step is static in a header: a file that includes several steps need not use each of
+ * them. */
 #if defined(__GNUC__)
 #define DLOP_STEP static __attribute__((unused))
 #else
@@ -46,7 +48,7 @@ typedef int64_t s64;
 /* Vendor pragmas exist only under synthesis: every other compiler sees nothing. */
 #if defined(__SYNTHESIS__) && !defined(__BAMBU__)
 #define DLOP_PRAGMA_TEXT(x) #x
-#define DLOP_HLS(x) _Pragma(DLOP_PRAGMA_TEXT(HLS x))
+#define DLOP_HLS(x)         _Pragma(DLOP_PRAGMA_TEXT(HLS x))
 #else
 #define DLOP_HLS(x)
 #endif
