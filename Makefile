@@ -1,55 +1,127 @@
 # DLOP: make help tells what can be made here.
 
-# ---- configuration ------------------------------------------------------------------------------------------------------
-CC ?= cc
-CONFIG ?= release
+# ---- configuration -------------------------------------------------------------------------------
+# Variables for the command line, printed by make help:
+#: CC=clang            another compiler; name its folder with CONFIG=clang
+#: CONFIG=name         objects, library and tests in build/name (release)
+#: SAN=address,undefined or SAN=thread   sanitizer build, in a folder of its own
+#: V=1                 full commands
+#: OPT=-O0\ -g         optimisation
+#: DLOP_INTRINSICS=0   build without vector intrinsics (1: fail where there are none)
+#: WITH_liburing=no    leave an optional part out (yes: fail where it is missing)
+#: T=kernel            tests of one folder, file or several: T=kernel,python/test_hook.py
+#: TIER=quick          quick, full (quick too) or long (all)
+#: DLOP_REQUIRE=a,b    tests that would skip for want of these fail
+#: DLOP_PYTHON=python  use this Python as it is instead of making .venv
+#: PREFIX=, DESTDIR=   where make install puts things (/usr/local)
+comma := ,
+empty :=
+ifeq ($(origin CC),default)
+CC := cc
+endif
 SAN ?=
 V ?=
+T ?=
+TIER ?= full
 PREFIX ?= /usr/local
-ifneq ($(SAN),)
-CONFIG := san-$(subst $(comma),-,$(SAN))
-endif
-comma := ,
+CONFIG ?= $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
 B := build/$(CONFIG)
-VERSION := $(shell sed -n 's/^.define DLOP_VERSION "\(.*\)"/\1/p' host/include/dlop.h)
-COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+PYTHON := $(or $(DLOP_PYTHON),.venv/bin/python)
 
-# ---- flags --------------------------------------------------------------------------------------------------------------
+VERSION := $(shell sed -n 's/^.define DLOP_VERSION "\(.*\)"/\1/p' host/include/dlop.h)
+COMMIT := $(or $(shell git describe --always --dirty --exclude='*' 2>/dev/null),unknown)
+
+# Goals that prepare the machine first, and goals that need no configuration at all.
+SETUP_GOALS := demo test check bench fuzz-smoke photos
+PLAIN_GOALS := help setup clean
+GOALS := $(or $(MAKECMDGOALS),all)
+
+# Write text to a file unless the file holds it already: what depends on the file is made anew when
+# the text changes.
+remember = $(shell mkdir -p $(dir $(1)); printf '%s\n' '$(2)' | cmp -s - $(1) || \
+	printf '%s\n' '$(2)' >$(1))
+
+all:
+
+# ---- optional parts: found once, kept in $(B)/config.mk ------------------------------------------
+WITH_intrinsics := $(if $(DLOP_INTRINSICS),$(if $(filter 0,$(DLOP_INTRINSICS)),no,yes),auto)
+PARTS := jansson cmocka libjpeg liburing intrinsics fuzzer
+CHOICES := $(foreach p,$(PARTS),$(p)=$(or $(WITH_$(p)),auto))
+
+ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
+$(call remember,$(B)/choices,$(CC) $(CHOICES))
+include $(B)/config.mk
+endif
+# scripts/setup touches its stamp only when it installed something.
+ifneq ($(filter $(SETUP_GOALS),$(GOALS)),)
+SETUP_STAMP := build/setup.stamp
+build/setup.stamp: FORCE
+	@scripts/setup
+else
+SETUP_STAMP := $(wildcard build/setup.stamp)
+endif
+
+$(B)/config.mk: scripts/detect $(B)/choices $(SETUP_STAMP)
+	@echo "  CONFIG $(B)"
+	@scripts/detect '$(CC)' $(CHOICES) >$@.new && mv $@.new $@
+
+# ---- flags ---------------------------------------------------------------------------------------
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
-OPT ?= -O3 -g
-# Float arithmetic of crops and tables must be what the source says: no fused multiply-add unless written as one.
-CFLAGS += -std=c11 -D_GNU_SOURCE $(OPT) $(WARNINGS) -fPIC -fvisibility=hidden -ffp-contract=off -fno-strict-overflow -pthread -I. -Ihost/include
-LDLIBS += -pthread -lm -ldl
+OPT ?= $(if $(SAN),-O1,-O3) -g
+# Float arithmetic of crops and tables must be what the source says: no fused multiply-add unless
+# written as one.
+CFLAGS += -std=c11 -D_GNU_SOURCE $(OPT) $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden
+CFLAGS += -ffp-contract=off -fno-strict-overflow -pthread -I. -Ihost/include
+CFLAGS += -DDLOP_INTRINSICS=$(if $(filter yes,$(HAVE_intrinsics)),1,0)
+CFLAGS += -DDLOP_LIBURING=$(if $(filter yes,$(HAVE_liburing)),1,0)
+LDLIBS += $(if $(filter yes,$(HAVE_liburing)),-luring) -pthread -lm -ldl
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SAN)
 endif
 Q := $(if $(V),,@)
-say = $(if $(V),,@echo "  $(1) $(2)";)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
-# ---- sources: each folder lists its own ---------------------------------------------------------------------------------
+# ---- sources: each folder lists its own ----------------------------------------------------------
+# LIB_SRCS, CLI_SRCS, TEST_SRCS and FUZZ_SRCS += path.c; CFLAGS_path.c := flags of one file;
+# TEST_LIBS_path and TEST_TIER_path and TEST_TIMEOUT_path (seconds), path without .c, of one test.
 LIB_SRCS :=
 CLI_SRCS :=
 TEST_SRCS :=
+FUZZ_SRCS :=
 include driver/module.mk driver/cpu/module.mk
-include host/base/module.mk host/source/module.mk host/format/module.mk host/draw/module.mk host/plan/module.mk host/run/module.mk
-include host/cli/module.mk
+include host/base/module.mk host/source/module.mk host/format/module.mk host/draw/module.mk
+include host/plan/module.mk host/run/module.mk host/cli/module.mk
 include tests/module.mk
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
 TESTS := $(TEST_SRCS:%.c=$(B)/%)
+FUZZERS := $(FUZZ_SRCS:%.c=$(B)/%)
 
-# ---- rules --------------------------------------------------------------------------------------------------------------
-.PHONY: all lib tests clean
-all: lib build/dlop
-lib: $(B)/libdlop.a $(B)/libdlop.so
-tests: $(TESTS)
+# The one file that knows commit and flags, so that a new commit compiles one file anew.
+BUILD_INFO_SRC := host/base/version.c
+BUILD_INFO := commit $(COMMIT), $(CC) $(OPT)$(if $(SAN), -fsanitize=$(SAN)), $(CONFIG)
+CFLAGS_$(BUILD_INFO_SRC) := -DDLOP_BUILD_INFO='"$(BUILD_INFO)"'
+ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
+$(call remember,$(B)/flags,$(CC) $(CFLAGS) $(LDFLAGS) $(LDLIBS))
+$(call remember,$(B)/build_info,$(BUILD_INFO))
+endif
 
-$(B)/%.o: %.c Makefile
+# ---- rules ---------------------------------------------------------------------------------------
+.PHONY: all lib tests fuzzers clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: lib $(B)/dlop $(if $(filter release,$(CONFIG)),build/dlop) #: command and library (default)
+lib: $(B)/libdlop.a $(B)/libdlop.so #: library only
+tests: $(TESTS) #: test programs, not run
+
+$(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$<) -MMD -MP -c $< -o $@
+
+$(BUILD_INFO_SRC:%.c=$(B)/%.o): $(B)/build_info
 
 $(B)/libdlop.a: $(LIB_OBJS)
 	$(call say,AR,$@)
@@ -57,20 +129,123 @@ $(B)/libdlop.a: $(LIB_OBJS)
 
 $(B)/libdlop.so: $(LIB_OBJS)
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,libdlop.so $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(Q)$(CC) -shared -Wl,-soname,libdlop.so $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 $(B)/dlop: $(CLI_OBJS) $(B)/libdlop.a
+	$(if $(filter no,$(HAVE_jansson)),$(error libjansson-dev is missing: run scripts/setup))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS) -ljansson
 
 build/dlop: $(B)/dlop $(B)/libdlop.so
-	$(Q)ln -sf $(CONFIG)/dlop build/dlop && ln -sf $(CONFIG)/libdlop.so build/libdlop.so
+	$(Q)ln -sfn $(CONFIG)/libdlop.so build/libdlop.so && ln -sfn $(CONFIG)/dlop build/dlop
 
 $(TESTS): $(B)/%: $(B)/%.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(TEST_LIBS_$*) $(LDLIBS)
 
-clean:
+$(FUZZERS): $(B)/%: $(B)/%.o $(B)/libdlop.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ $(TEST_LIBS_$*) $(LDLIBS)
+
+clean: #: remove what was built, but not .venv
 	rm -rf build
 
--include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(TESTS:=.d)
+# ---- demo and test -------------------------------------------------------------------------------
+.PHONY: setup photos demo test bench fuzz-smoke fuzz-run
+PHOTO_SETS ?= imagenet tiny cifar
+
+setup: #: install what is missing: Debian packages, .venv
+	@scripts/setup
+
+build/photos/%/stats.json: tests/data/make_photos tests/data/photos.txt | $(SETUP_STAMP)
+	$(Q)$(PYTHON) tests/data/make_photos --set $*
+
+photos: $(PHOTO_SETS:%=build/photos/%/stats.json) #: photo sets for demo, tests and benchmarks
+
+demo: all build/photos/imagenet/stats.json #: an unmodified training script, with and without DLOP
+	$(Q)DLOP_PYTHON=$(PYTHON) tests/demo/run
+
+# One line per test program: path, tier, time limit in seconds.
+define tests_list
+$(foreach t,$(TEST_SRCS:.c=),$(B)/$(t) $(or $(TEST_TIER_$(t)),quick) $(or $(TEST_TIMEOUT_$(t)),300)
+)
+endef
+
+test: all tests photos #: set up, build and run the tests (see T, TIER)
+	$(file >$(B)/tests.list,$(tests_list))
+	$(Q)tests/run --build $(B) --python $(PYTHON) --tier $(TIER) $(if $(T),--select $(T)) \
+		$(if $(SAN),--only-c)
+
+bench: all build/photos/imagenet/stats.json #: images per second beside the script's own loader
+	$(Q)$(B)/dlop bench loader --data build/photos/imagenet/train --cores 1
+
+fuzz-smoke: photos #: a fixed number of fuzzing runs of each target
+	$(Q)$(MAKE) CC=clang CONFIG=fuzz SAN=address,undefined fuzz-run
+
+fuzz-run: $(FUZZERS)
+	$(Q)tests/fuzz/run $(FUZZERS)
+
+# ---- check: what CI and developers run before a submission ---------------------------------------
+.PHONY: check check-format check-lint check-headers check-symbols check-analyse check-python
+.PHONY: check-compilers check-install check-san fmt
+C_FILES = $(shell find hw driver host tests -name '*.[ch]' -not -path 'tests/lint/*')
+PY_FILES := host/python tests scripts
+
+CHECKS := format lint headers symbols analyse python compilers install san
+check: $(CHECKS:%=check-%) #: lints, analyser, other compilers, sanitizers
+	@echo "check: all passed"
+
+check-format:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+check-lint:
+	$(Q)tests/lint/run
+
+check-headers:
+	$(Q)tests/headers/run
+
+check-symbols: lib
+	$(Q)tests/lint/symbols $(B)/libdlop.so $(B)/libdlop.a
+
+check-analyse: lib
+	$(Q)tests/lint/analyse $(LIB_SRCS) $(CLI_SRCS)
+
+check-python: $(SETUP_STAMP)
+	$(Q)$(PYTHON) -m ruff check -q $(PY_FILES) && $(PYTHON) -m ruff format -q --check $(PY_FILES)
+
+check-compilers:
+	$(Q)$(MAKE) CC=gcc CONFIG=gcc WERROR=-Werror all tests
+	$(Q)$(MAKE) CC=clang CONFIG=clang WERROR=-Werror all tests
+	$(Q)$(MAKE) CONFIG=plain WERROR=-Werror DLOP_INTRINSICS=0 WITH_liburing=no all tests
+
+check-install: all
+	$(Q)rm -rf $(B)/stage && $(MAKE) install DESTDIR=$(B)/stage PREFIX=/usr
+	$(Q)$(B)/stage/usr/bin/dlop --version
+
+check-san:
+	$(Q)$(MAKE) SAN=address,undefined TIER=quick test
+	$(Q)$(MAKE) SAN=thread TIER=quick T=driver test
+
+fmt: #: format C and Python sources
+	clang-format -i $(C_FILES)
+	$(PYTHON) -m ruff format $(PY_FILES) && $(PYTHON) -m ruff check -q --fix $(PY_FILES)
+
+# ---- install -------------------------------------------------------------------------------------
+.PHONY: install
+ROOT = $(DESTDIR)$(PREFIX)
+install: all #: command, library, header and Python package to DESTDIR/PREFIX
+	$(Q)install -D -m 755 $(B)/dlop $(ROOT)/bin/dlop
+	$(Q)install -D -m 644 $(B)/libdlop.so $(ROOT)/lib/libdlop.so
+	$(Q)install -D -m 644 host/include/dlop.h $(ROOT)/include/dlop.h
+	$(Q)cd host/python && find . -name '*.py' -o -name py.typed | while read -r file; do \
+		install -D -m 644 "$$file" "$(abspath $(ROOT))/lib/dlop/python/$$file" || exit 1; done
+
+# ---- help ----------------------------------------------------------------------------------------
+.PHONY: help
+help: #: this text
+	@echo "make [goal] [variables]"
+	@sed -n 's/^\([a-z-]*\):.*#: \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@echo "variables"
+	@sed -n 's/^#: /  /p' Makefile
+
+-include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
