@@ -1,1 +1,3 @@
-# Sources of host/base: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
+# Sources of host/base.
+LIB_SRCS += host/base/config.c host/base/log.c host/base/metrics.c host/base/status.c
+LIB_SRCS += host/base/text.c host/base/version.c
