@@ -87,6 +87,7 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 # TEST_LIBS_path and TEST_TIER_path and TEST_TIMEOUT_path (seconds), path without .c, of one test.
 LIB_SRCS :=
 CLI_SRCS :=
+CLI_LIBS :=
 TEST_SRCS :=
 FUZZ_SRCS :=
 include driver/module.mk driver/cpu/module.mk
@@ -134,7 +135,7 @@ $(B)/libdlop.so: $(LIB_OBJS)
 $(B)/dlop: $(CLI_OBJS) $(B)/libdlop.a
 	$(if $(filter no,$(HAVE_jansson)),$(error libjansson-dev is missing: run scripts/setup))
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS) -ljansson
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(CLI_LIBS) $(LDLIBS)
 
 build/dlop: $(B)/dlop $(B)/libdlop.so
 	$(Q)ln -sfn $(CONFIG)/libdlop.so build/libdlop.so && ln -sfn $(CONFIG)/dlop build/dlop

@@ -1,0 +1,81 @@
+/* dlop devices: what there is, and what would have to be installed for the rest. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/cli/cli.h"
+
+static const struct argp_option OPTIONS[] = {
+    {"json", 'j', NULL, 0, "Print one JSON object, schema dlop.devices/1", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)arg;
+    if (key == 'j') {
+        *(bool *)state->input = true;
+        return 0;
+    }
+    return key == ARGP_KEY_ARG ? (argp_usage(state), EINVAL) : ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp ARGP = {
+    OPTIONS,
+    parse,
+    NULL,
+    "List devices that can run input pipelines, best first, with what is missing for those that "
+    "cannot.\vExample: dlop devices --json",
+    NULL,
+    NULL,
+    NULL,
+};
+
+/* The library's array of devices, or null. */
+static json_t *load_devices(void)
+{
+    size_t size = dlop_devices_json(NULL, 0);
+    char *text = malloc(size);
+    json_t *devices = NULL;
+
+    if (text) {
+        dlop_devices_json(text, size);
+        devices = json_loads(text, 0, NULL);
+    }
+    free(text);
+    return devices;
+}
+
+static void print_row(const json_t *device)
+{
+    const char *missing = json_string_value(json_object_get(device, "missing"));
+    bool is_present = json_is_true(json_object_get(device, "present"));
+
+    printf("%-8s %-8s %5lld  %s\n", json_string_value(json_object_get(device, "name")),
+           is_present ? "ready" : "missing",
+           (long long)json_integer_value(json_object_get(device, "units")),
+           is_present ? json_string_value(json_object_get(device, "description")) : missing);
+}
+
+int cli_devices(int argc, char **argv)
+{
+    bool as_json = false;
+    size_t i;
+    json_t *device;
+
+    argp_err_exit_status = CLI_USAGE;
+    if (argp_parse(&ARGP, argc, argv, 0, NULL, &as_json))
+        return CLI_USAGE;
+    json_t *devices = load_devices();
+    if (!devices) {
+        cli_error(argv[0], "out of memory");
+        return CLI_FAILED;
+    }
+    if (as_json)
+        return cli_print_json(
+            json_pack("{s:s, s:o}", "schema", "dlop.devices/1", "devices", devices));
+    printf("%-8s %-8s %5s  %s\n", "device", "state", "units", "description");
+    json_array_foreach(devices, i, device) print_row(device);
+    json_decref(devices);
+    return CLI_DONE;
+}

@@ -1,0 +1,271 @@
+/* dlop selftest: the kernels of every device and vector level against independent answers, on this
+ * machine.
+ *
+ * Two questions per picture. Does a device decode it as libjpeg-turbo does? And does a whole
+ * pipeline (random crop and resize, flips, float table) give the bytes that the scalar reference
+ * gives? Everything goes through the public interface, so the path from file to tensor is what is
+ * tested, not single functions (that is tests/kernel).
+ */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver/cpu/cpu.h"
+#include "host/cli/cli.h"
+#include "host/cli/selftest_pictures.h"
+
+/* What is put to the test: a device, and for the CPU the replacements it may use. */
+struct contestant {
+    const char *device;
+    const char *level;
+    uint32_t vector_mask;
+};
+
+static const struct contestant CONTESTANTS[] = {
+    {"cpu", "reference", 0},
+    {"cpu", "plain C", DLOP_CPU_PLAIN_C},
+    {"cpu", "all replacements", UINT32_MAX},
+};
+#define N_CONTESTANTS (sizeof(CONTESTANTS) / sizeof(CONTESTANTS[0]))
+
+enum { SIDE_PX = 64, N_DRAWS = 8 };
+#define AUGMENTED_BYTES (N_DRAWS * 3 * SIDE_PX * SIDE_PX * sizeof(float))
+
+/* RandomResizedCrop(64), both flips, [0, 1] floats: every geometry step and a table of wide
+ * elements. */
+static dlop_status open_augment_plan(dlop_ctx *ctx, dlop_plan **plan_out)
+{
+    const struct dlop_op ops[] = {
+        {.kind = DLOP_OP_RESIZED_CROP,
+         .i = {SIDE_PX, SIDE_PX, DLOP_FILTER_BILINEAR},
+         .f = {0.08f, 1.0f, 0.75f, 4.0 / 3.0, -0.28768208622932434, 0.28768208622932434}},
+        {.kind = DLOP_OP_FLIP_X, .f = {0.5}},
+        {.kind = DLOP_OP_FLIP_Y, .f = {0.5}},
+    };
+    struct dlop_plan_cfg cfg;
+    struct dlop_draw_rules rules;
+    float table[3][256];
+    char reason[128];
+
+    for (int i = 0; i < 3 * 256; i++)
+        table[i / 256][i % 256] = (float)(i % 256) / 255.0f - 0.1f * (float)(i / 256);
+    dlop_plan_cfg_init(&cfg);
+    dlop_draw_rules_init(&rules);
+    rules.exp_kind = DLOP_EXP_ROUNDED;
+    cfg.n_ops = 3;
+    cfg.ops = ops;
+    cfg.rules = &rules;
+    cfg.src_channels = cfg.out_channels = 3;
+    cfg.element_bytes = sizeof(float);
+    cfg.pass_rule = DLOP_PASS_RULE_SHRINK;
+    cfg.pack_table = table;
+    return dlop_plan_open(ctx, &cfg, plan_out, reason, sizeof(reason));
+}
+
+static dlop_status open_decode_plan(dlop_ctx *ctx, dlop_plan **plan_out)
+{
+    struct dlop_plan_cfg cfg;
+    struct dlop_draw_rules rules;
+    uint8_t table[3][256];
+    char reason[128];
+
+    for (int i = 0; i < 3 * 256; i++)
+        table[i / 256][i % 256] = (uint8_t)i;
+    dlop_plan_cfg_init(&cfg);
+    dlop_draw_rules_init(&rules);
+    cfg.rules = &rules;
+    cfg.src_channels = cfg.out_channels = 3;
+    cfg.element_bytes = cfg.is_hwc = 1;
+    cfg.pack_table = table;
+    return dlop_plan_open(ctx, &cfg, plan_out, reason, sizeof(reason));
+}
+
+/* Run n records, all the same picture, through a plan. */
+static dlop_status run_plan(dlop_ctx *ctx, dlop_plan *plan, const struct selftest_picture *picture,
+                            uint32_t n, void *out, size_t out_bytes)
+{
+    struct dlop_loader_cfg cfg;
+    struct dlop_rng_state rng;
+    struct dlop_need need;
+    dlop_source *source = NULL;
+    dlop_loader *loader = NULL;
+    dlop_batch *batch = NULL;
+    const uint64_t indices[N_DRAWS] = {0};
+    char path[32];
+
+    int path_bytes = snprintf(path, sizeof(path), "/proc/self/fd/%d", picture->fd) + 1;
+    dlop_loader_cfg_init(&cfg);
+    cfg.n_streams = cfg.max_batches = 1;
+    cfg.max_batch_records = N_DRAWS;
+    dlop_rng_seed(&rng, 1);
+    dlop_status status = dlop_source_open_files(ctx, path, (size_t)path_bytes, 1, &source);
+    if (status == DLOP_OK)
+        status = dlop_loader_open(plan, source, &cfg, &loader);
+    if (status == DLOP_OK)
+        status = dlop_loader_set_stream(loader, 0, &rng);
+    if (status == DLOP_OK)
+        status = dlop_loader_submit(loader, 0, indices, n, out, out_bytes, &batch);
+    while (status == DLOP_OK && (status = dlop_batch_wait(loader, batch, 100, &need)) == DLOP_AGAIN)
+        status = DLOP_OK;
+    if (status == DLOP_NEED_PIXELS)
+        status = need.status;
+    dlop_batch_release(loader, &batch);
+    dlop_loader_close(&loader);
+    dlop_source_close(&source);
+    return status;
+}
+
+/* What one contestant achieved. */
+struct tally {
+    uint32_t n_passed, n_failed;
+    char first_failure[160];
+};
+
+static void count(struct tally *tally, bool is_right, const char *picture, const char *check,
+                  dlop_status status)
+{
+    tally->n_passed += is_right;
+    tally->n_failed += !is_right;
+    if (!is_right && !tally->first_failure[0])
+        snprintf(tally->first_failure, sizeof(tally->first_failure), "%s: %s: %s", picture, check,
+                 status == DLOP_OK ? "pixels differ" : dlop_status_name(status));
+}
+
+/* Both questions for one picture. augmented_expected is the reference's answer, or null for the
+ * reference itself, which then writes it to augmented_out. */
+static void check_picture(dlop_ctx *ctx, dlop_plan *const plans[2],
+                          const struct selftest_picture *picture, uint8_t *augmented,
+                          bool is_reference, struct tally *tally)
+{
+    size_t pixels_bytes = 3ull * picture->kind->width_px * picture->kind->height_px;
+    uint8_t *pixels = calloc(1, pixels_bytes + AUGMENTED_BYTES);
+    dlop_status status = DLOP_ERR_NO_MEMORY;
+
+    if (pixels)
+        status = run_plan(ctx, plans[0], picture, 1, pixels, pixels_bytes);
+    bool is_right = status == DLOP_OK && !memcmp(pixels, picture->expected, pixels_bytes);
+    count(tally, is_right, picture->kind->name, "decode against libjpeg-turbo", status);
+    if (!pixels)
+        return;
+    uint8_t *tensor = is_reference ? augmented : pixels + pixels_bytes;
+    status = run_plan(ctx, plans[1], picture, N_DRAWS, tensor, AUGMENTED_BYTES);
+    is_right = status == DLOP_OK && !memcmp(tensor, augmented, AUGMENTED_BYTES);
+    count(tally, is_right, picture->kind->name, "pipeline against the reference", status);
+    free(pixels);
+}
+
+static dlop_status open_contestant(const struct contestant *contestant, dlop_ctx **ctx,
+                                   dlop_plan *plans[2])
+{
+    struct dlop_ctx_cfg cfg;
+
+    dlop_ctx_cfg_init(&cfg);
+    cfg.device = contestant->device;
+    cfg.vector_level = contestant->vector_mask;
+    dlop_status status = dlop_ctx_open(&cfg, ctx);
+    if (status == DLOP_OK)
+        status = open_decode_plan(*ctx, &plans[0]);
+    if (status == DLOP_OK)
+        status = open_augment_plan(*ctx, &plans[1]);
+    return status;
+}
+
+static struct tally test_contestant(const struct contestant *contestant,
+                                    const struct selftest_picture *pictures, uint8_t *augmented)
+{
+    struct tally tally = {0};
+    dlop_ctx *ctx = NULL;
+    dlop_plan *plans[2] = {NULL, NULL};
+    dlop_status status = open_contestant(contestant, &ctx, plans);
+
+    if (status != DLOP_OK)
+        count(&tally, false, "all pictures", "open", status);
+    for (uint32_t i = 0; status == DLOP_OK && i < SELFTEST_N_KINDS; i++)
+        check_picture(ctx, plans, &pictures[i], augmented + i * AUGMENTED_BYTES,
+                      contestant == CONTESTANTS, &tally);
+    dlop_plan_close(&plans[0]);
+    dlop_plan_close(&plans[1]);
+    dlop_ctx_close(&ctx);
+    return tally;
+}
+
+static json_t *report(const struct contestant *contestant, const struct tally *tally, bool as_json)
+{
+    if (!as_json)
+        printf("%-6s %-18s %3u passed, %u failed%s%s\n", contestant->device, contestant->level,
+               tally->n_passed, tally->n_failed, tally->n_failed ? ": " : "", tally->first_failure);
+    return json_pack("{s:s, s:s, s:i, s:i, s:s}", "device", contestant->device, "level",
+                     contestant->level, "passed", tally->n_passed, "failed", tally->n_failed,
+                     "first_failure", tally->first_failure);
+}
+
+static uint32_t test_all(const struct selftest_picture *pictures, uint8_t *augmented, bool as_json,
+                         json_t *rows)
+{
+    uint32_t n_failed = 0;
+
+    for (size_t i = 0; i < N_CONTESTANTS; i++) {
+        struct tally tally = test_contestant(&CONTESTANTS[i], pictures, augmented);
+        n_failed += tally.n_failed;
+        json_array_append_new(rows, report(&CONTESTANTS[i], &tally, as_json));
+    }
+    return n_failed;
+}
+
+static const struct argp_option OPTIONS[] = {
+    {"json", 'j', NULL, 0, "Print one JSON object, schema dlop.selftest/1", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    (void)arg;
+    if (key == 'j') {
+        *(bool *)state->input = true;
+        return 0;
+    }
+    return key == ARGP_KEY_ARG ? (argp_usage(state), EINVAL) : ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp ARGP = {
+    OPTIONS,
+    parse,
+    NULL,
+    "Prove the kernels of each device on this machine: decoding against libjpeg-turbo, whole "
+    "pipelines against the scalar reference.\vExit status 1 where anything differs.",
+    NULL,
+    NULL,
+    NULL,
+};
+
+int cli_selftest(int argc, char **argv)
+{
+    bool as_json = false;
+    uint32_t n_failed = 1, n_open = 0;
+
+    argp_err_exit_status = CLI_USAGE;
+    if (argp_parse(&ARGP, argc, argv, 0, NULL, &as_json))
+        return CLI_USAGE;
+    struct selftest_picture *pictures = calloc(SELFTEST_N_KINDS, sizeof(*pictures));
+    uint8_t *augmented = calloc(SELFTEST_N_KINDS, AUGMENTED_BYTES);
+    json_t *rows = json_array();
+    while (pictures && n_open < SELFTEST_N_KINDS &&
+           selftest_picture_open(&SELFTEST_KINDS[n_open], &pictures[n_open]))
+        n_open++;
+    if (augmented && rows && n_open == SELFTEST_N_KINDS)
+        n_failed = test_all(pictures, augmented, as_json, rows);
+    else
+        cli_error(argv[0], "out of memory or file descriptors");
+    for (uint32_t i = 0; i < n_open; i++)
+        selftest_picture_close(&pictures[i]);
+    free(pictures);
+    free(augmented);
+    int exit_status = CLI_DONE;
+    if (as_json)
+        exit_status = cli_print_json(json_pack("{s:s, s:b, s:o}", "schema", "dlop.selftest/1",
+                                               "passed", n_failed == 0, "results", rows));
+    else
+        json_decref(rows);
+    return n_failed ? CLI_FAILED : exit_status;
+}
