@@ -67,7 +67,8 @@ struct dlop_span {
 
 /* One record to be made into one tensor. Offsets are in bytes: in_offset, x_axis_offset and
  * y_axis_offset into `in`, pack_offset into `constants`, out_offset into `out`. The pack table is
- * out_channels x 256 elements of element_bytes. */
+ * out_channels x 256 elements of element_bytes. Axis tables and frames stand at multiples of 4, pack
+ * tables and outputs at multiples of element_bytes. */
 struct dlop_job {
     u16 abi_version;
     u8 kind;          /* enum dlop_job_kind */
@@ -77,10 +78,11 @@ struct dlop_job {
     u8 src_channels;  /* 1 or 3: channels of the decoded source */
     u8 out_channels;  /* 1 or 3; 1 takes the first channel */
     u8 element_bytes; /* 1, 2, 4 or 8 */
-    u8 fill[3]; /* 8-bit colour of outputs that no source pixel reaches, before the pack table */
+    u8 fill[3]; /* 8-bit colour of outputs that no source pixel reaches; written after grey, right
+                   before the pack table */
     u32 record; /* copied into the completion */
     u64 in_offset;
-    u64 in_bytes; /* all bytes of the source from in_offset on */
+    u64 in_bytes; /* all bytes of the source from in_offset on; JPEG: padding included */
     u64 x_axis_offset;
     u64 y_axis_offset;
     u64 pack_offset;

@@ -13,9 +13,9 @@ typedef int s32;
 typedef ulong u64;
 typedef long s64;
 /* Address space of constant tables, and of data that the host reads or writes. */
-#define DLOP_TABLE  __constant
-#define DLOP_GLOBAL __global
-#define DLOP_ASSERT_SIZE(type, bytes)
+#define DLOP_TABLE                    __constant
+#define DLOP_GLOBAL                   __global
+#define DLOP_ASSERT_SIZE(type, bytes) struct dlop_size_is_asserted_by_the_host
 #else
 #include <stdint.h>
 typedef uint8_t u8;
@@ -33,7 +33,8 @@ typedef int64_t s64;
 #elif __STDC_VERSION__ >= 201112L
 #define DLOP_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
 #else
-#define DLOP_ASSERT_SIZE(type, bytes)
+#define DLOP_ASSERT_SIZE(type, bytes)                                                              \
+    extern u8 dlop_size_assertion[sizeof(type) == (bytes) ? 1 : -1]
 #endif
 #endif
 
