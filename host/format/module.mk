@@ -1,1 +1,2 @@
-# Sources of host/format: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
+# Sources of host/format.
+LIB_SRCS += host/format/jpeg.c host/format/jpeg_app.c host/format/jpeg_tables.c host/format/magic.c

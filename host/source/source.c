@@ -158,14 +158,21 @@ static dlop_status read_failed(const char *name, const char *what)
     return DLOP_ERR_READ;
 }
 
-/* Nonblocking, so that opening a pipe without a writer does not hang; it means nothing for files.
- * Only the owner of a file may ask for no access time. */
+/* Nonblocking, so that opening a pipe without a writer does not hang. */
+static int open_with_flags(const char *name, int flags)
+{
+    int fd;
+    do
+        fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* Reading ahead is no use of the file, but only its owner may ask for no access time. */
 static int open_file(const char *name)
 {
-    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOATIME);
-    while (fd < 0 && (errno == EPERM || errno == EINTR))
-        fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    return fd;
+    int fd = open_with_flags(name, O_NOATIME);
+    return fd < 0 && errno == EPERM ? open_with_flags(name, 0) : fd;
 }
 
 dlop_status dlop_source_size(dlop_source *source, uint64_t index, int *fd_out, size_t *n_bytes_out)

@@ -1,0 +1,144 @@
+/* Certainty about application segments.
+ *
+ * Pillow reads some of them in Python when a file is opened: indexing past the end of a short
+ * segment raises there and makes the file "unidentified", though libjpeg would decode it. Which
+ * lengths are safe differs a little between Pillow 9 and 13; a segment passes only where all of
+ * them are. A segment that is merely useless passes: Pillow ignores what it does not know.
+ */
+#include "host/format/jpeg_app.h"
+
+#include <string.h>
+
+#include "host/format/bytes.h"
+
+/* One segment of a kind: starts with the signature, and must then have at least this many bytes. */
+struct app_row {
+    uint32_t number;
+    uint8_t n_signature;
+    const char *signature;
+    size_t min_bytes;
+    const char *(*check)(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app);
+    const char *reason;
+};
+
+/* 14 bytes and a zero after the name make it JFIF for libjpeg. */
+static const char *check_jfif(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
+{
+    if (n_bytes >= 14 && body[4] == 0)
+        app->has_jfif = true;
+    return NULL;
+}
+
+static const char *check_adobe(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
+{
+    if (n_bytes >= 12) {
+        app->has_adobe = true;
+        app->adobe_transform = body[11];
+    }
+    return NULL;
+}
+
+/* ---- Exif: Pillow looks up the resolution when JFIF has none ---- */
+
+struct tiff {
+    const uint8_t *bytes;
+    size_t n_bytes;
+    bool is_little;
+};
+
+static uint32_t tiff_u16(const struct tiff *tiff, size_t at)
+{
+    const uint8_t *p = tiff->bytes + at;
+    return tiff->is_little ? (uint32_t)p[1] << 8 | p[0] : dlop_be16(p);
+}
+
+static uint32_t tiff_u32(const struct tiff *tiff, size_t at)
+{
+    return tiff->is_little ? tiff_u16(tiff, at + 2) << 16 | tiff_u16(tiff, at)
+                           : tiff_u16(tiff, at) << 16 | tiff_u16(tiff, at + 2);
+}
+
+/* Every entry of the first directory that gives the resolution must be a rational number: as text
+ * or bytes of length 1, Pillow would index past their end. */
+static bool has_plain_resolution(const struct tiff *tiff)
+{
+    enum { TAG_X_RESOLUTION = 0x011A, TYPE_RATIONAL = 5, ENTRY_BYTES = 12 };
+    size_t at = tiff_u32(tiff, 4);
+
+    if (at + 2 > tiff->n_bytes)
+        return true; /* no directory: Pillow warns and goes on */
+    uint32_t n_entries = tiff_u16(tiff, at);
+    at += 2;
+    for (uint32_t i = 0; i < n_entries && at + ENTRY_BYTES <= tiff->n_bytes; i++) {
+        if (tiff_u16(tiff, at) == TAG_X_RESOLUTION && tiff_u16(tiff, at + 2) != TYPE_RATIONAL)
+            return false;
+        at += ENTRY_BYTES;
+    }
+    return true;
+}
+
+static const char *check_exif(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
+{
+    static const char reason[] = "Exif data that Pillow may not read";
+    struct tiff tiff = {.bytes = body + 6, .n_bytes = n_bytes - 6};
+
+    /* Newer versions join several segments, older ones take the first. */
+    if (app->n_exif++ > 0)
+        return "several Exif segments";
+    if (tiff.n_bytes < 8 || body[5] != 0 || memcmp(tiff.bytes, "Exif", 4) == 0)
+        return reason;
+    tiff.is_little = memcmp(tiff.bytes, "II", 2) == 0;
+    if (!tiff.is_little && memcmp(tiff.bytes, "MM", 2) != 0)
+        return NULL; /* not TIFF at all: Pillow says so to itself and goes on */
+    if (tiff.bytes[2] == 43 || tiff.bytes[3] == 43)
+        return reason; /* BigTIFF, with offsets of 64 bits */
+    return has_plain_resolution(&tiff) ? NULL : reason;
+}
+
+/* ---- Photoshop: a list of named blocks ---- */
+
+static const char *check_photoshop(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
+{
+    uint64_t at = 14;
+    (void)app;
+
+    while (at + 4 <= n_bytes && memcmp(body + at, "8BIM", 4) == 0) {
+        at += 4;
+        if (at + 2 > n_bytes)
+            return NULL; /* Pillow notices that these bytes are missing, ... */
+        at += 2;
+        if (at >= n_bytes)
+            return "Photoshop data that ends too early"; /* ... but not that this one is */
+        at += 1u + body[at];
+        at += at & 1;
+        if (at + 4 > n_bytes)
+            return NULL;
+        at += 4 + (uint64_t)dlop_be32(body + at);
+        at += at & 1;
+    }
+    return NULL;
+}
+
+static const struct app_row rows[] = {
+    {0, 4, "JFIF", 7, check_jfif, "JFIF segment that is too short"},
+    {1, 5, "Exif", 6, check_exif, "Exif segment that is too short"},
+    {2, 12, "ICC_PROFILE", 14, NULL, "ICC profile segment that is too short"},
+    {2, 4, "MPF", SIZE_MAX, NULL, "several pictures in one file (MPO)"},
+    {13, 14, "Photoshop 3.0", 14, check_photoshop, "Photoshop segment that is too short"},
+    {14, 5, "Adobe", 7, check_adobe, "Adobe segment that is too short"},
+};
+
+const char *dlop_jpeg_app_check(uint32_t number, const uint8_t *body, size_t n_bytes,
+                                struct dlop_jpeg_app *app)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct app_row *row = &rows[i];
+        if (row->number != number || n_bytes < row->n_signature ||
+            memcmp(body, row->signature, row->n_signature) != 0)
+            continue;
+        if (n_bytes < row->min_bytes)
+            return row->reason;
+        return row->check != NULL ? row->check(body, n_bytes, app) : NULL;
+    }
+    return NULL;
+}
