@@ -194,8 +194,8 @@ enum dlop_op_kind {
     DLOP_OP_RESIZED_CROP, /* i: out h, out w, filter.  f: scale lo, hi, ratio lo, hi, log(ratio lo),
                              log(ratio hi) (floats widened) */
     DLOP_OP_RESIZE,       /* i: h, w, filter */
-    DLOP_OP_RESIZE_SHORT, /* i: shorter side, max size (0 = none), filter: longer = int(size * long
-                             / short) */
+    DLOP_OP_RESIZE_SHORT, /* i: shorter side (0 = make the longer side the max size), max size (0 =
+                             none), filter: longer = int(size * long / short) */
     DLOP_OP_CENTER_CROP,  /* i: h, w */
     DLOP_OP_RANDOM_CROP,  /* i: h, w, pad left, top, right, bottom, pad_if_needed, pad mode, draws
                            * only on axes with slack (v2),  fill r, g, b */
@@ -295,6 +295,11 @@ DLOP_API dlop_status dlop_batch_fail(dlop_loader *loader, dlop_batch *batch, uin
 /* Answer a need: leave the record out. It draws nothing, its tensor is zeros; the batch goes on.
  * What becomes of the hole (smaller batch, copy of another record) is the caller's policy. */
 DLOP_API dlop_status dlop_batch_skip(dlop_loader *loader, dlop_batch *batch, uint32_t position);
+/* State of the batch's stream before its first draw and after its last one. DLOP_ERR_STATE: not all
+ * of it is drawn, or it failed. */
+DLOP_API dlop_status dlop_batch_get_stream(dlop_loader *loader, const dlop_batch *batch,
+                                           struct dlop_rng_state *before_out,
+                                           struct dlop_rng_state *after_out);
 /* Height and width of the tensor (useful where the plan's size depends on the record). After
  * DLOP_OK. */
 DLOP_API void dlop_batch_out_size(const dlop_batch *batch, uint32_t *height_out,

@@ -1,1 +1,2 @@
-# Sources of host/run: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
+# Sources of host/run: the context, loaders with their batches, and single pictures.
+LIB_SRCS += host/run/ctx.c host/run/loader.c host/run/batch.c host/run/schedule.c host/run/readers.c host/run/arena.c host/run/decoder.c

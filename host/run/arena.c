@@ -1,0 +1,118 @@
+/* The input memory of a slot: one device buffer that holds everything that a launch reads.
+ *
+ * Key idea: offsets are given out by moving one mark, so a record costs no heap call. A buffer that
+ * is too small is replaced by a larger one at a moment when nobody writes into it; offsets stay
+ * valid, addresses do not. Sizes only grow, with a reserve, and a slot that grows takes at least
+ * the size of the loader's largest, so growth ends after a few batches. Not here: what the bytes
+ * are.
+ */
+#include <string.h>
+
+#include "host/run/loader.h"
+
+#define ARENA_RESERVE_DIVISOR 4 /* grow by a quarter more than asked */
+
+size_t dlop_arena_file_bytes(size_t n_bytes)
+{
+    return dlop_arena_align(sizeof(struct dlop_jpeg_frame) + n_bytes + DLOP_JPEG_PADDING_BYTES);
+}
+
+/* Replace the buffer by one of at least n_bytes and keep the first used_bytes. No lock is held,
+ * nobody uses it. */
+static dlop_status move_to_larger(struct dlop_batch *batch, size_t n_bytes, size_t used_bytes)
+{
+    const struct dlop_memory_ops *memory = &batch->loader->ctx->driver->memory;
+    struct dlop_device *device = batch->loader->ctx->device;
+    struct dlop_buffer larger = {0};
+
+    dlop_status status = memory->alloc(device, n_bytes, &larger);
+    if (status != DLOP_OK)
+        return status;
+    if (used_bytes > 0)
+        memcpy(larger.host, batch->arena.host, used_bytes);
+    memory->free(device, &batch->arena);
+    batch->arena = larger;
+    return DLOP_OK;
+}
+
+/* Size to allocate for n_bytes; the lock is held. */
+static size_t size_to_allocate(struct dlop_loader *loader, size_t n_bytes)
+{
+    size_t size_bytes = dlop_arena_align(n_bytes + n_bytes / ARENA_RESERVE_DIVISOR);
+
+    if (size_bytes < loader->largest_arena_bytes)
+        size_bytes = loader->largest_arena_bytes;
+    loader->largest_arena_bytes = size_bytes;
+    return size_bytes;
+}
+
+dlop_status dlop_arena_grow(struct dlop_batch *batch, size_t n_bytes)
+{
+    struct dlop_loader *loader = batch->loader;
+
+    if (n_bytes <= batch->arena.size_bytes)
+        return DLOP_OK;
+    pthread_mutex_lock(&loader->lock);
+    size_t size_bytes = size_to_allocate(loader, n_bytes);
+    pthread_mutex_unlock(&loader->lock);
+    size_t used_bytes =
+        batch->used_bytes < batch->arena.size_bytes ? batch->used_bytes : batch->arena.size_bytes;
+    return move_to_larger(batch, size_bytes, used_bytes);
+}
+
+/* Grow to what the whole batch will take if its other records are like those seen so far. The
+ * lock is held, given up while others finish and while the buffer moves, and held again on
+ * return. */
+static dlop_status grow_shared(struct dlop_batch *batch, size_t needed_bytes)
+{
+    struct dlop_loader *loader = batch->loader;
+    uint64_t mean_bytes = batch->sized_bytes / batch->n_sized;
+
+    batch->is_growing = 1;
+    while (batch->n_writing > 0)
+        pthread_cond_wait(&loader->work, &loader->lock);
+    size_t expected_bytes = needed_bytes + (size_t)(mean_bytes * (batch->n - batch->n_sized));
+    size_t size_bytes = size_to_allocate(loader, expected_bytes);
+    size_t used_bytes =
+        batch->used_bytes < batch->arena.size_bytes ? batch->used_bytes : batch->arena.size_bytes;
+    pthread_mutex_unlock(&loader->lock);
+    dlop_status status = move_to_larger(batch, size_bytes, used_bytes);
+    pthread_mutex_lock(&loader->lock);
+    batch->is_growing = 0;
+    pthread_cond_broadcast(&loader->work);
+    return status;
+}
+
+dlop_status dlop_arena_reserve_shared(struct dlop_batch *batch, size_t n_bytes,
+                                      uint64_t *offset_out)
+{
+    struct dlop_loader *loader = batch->loader;
+    dlop_status status = DLOP_OK;
+
+    pthread_mutex_lock(&loader->lock);
+    size_t offset = dlop_arena_align(batch->used_bytes);
+    batch->used_bytes = offset + n_bytes;
+    batch->sized_bytes += n_bytes;
+    batch->n_sized++;
+    while (status == DLOP_OK && (batch->is_growing || offset + n_bytes > batch->arena.size_bytes)) {
+        if (batch->is_growing)
+            pthread_cond_wait(&loader->work, &loader->lock);
+        else
+            status = grow_shared(batch, batch->used_bytes);
+    }
+    if (status == DLOP_OK) {
+        batch->n_writing++;
+        *offset_out = offset;
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return status;
+}
+
+void dlop_arena_written(struct dlop_batch *batch)
+{
+    pthread_mutex_lock(&batch->loader->lock);
+    batch->n_writing--;
+    if (batch->is_growing)
+        pthread_cond_broadcast(&batch->loader->work);
+    pthread_mutex_unlock(&batch->loader->lock);
+}
