@@ -8,7 +8,7 @@
 #: V=1                 full commands
 #: OPT=-O0\ -g         optimisation
 #: DLOP_INTRINSICS=0   build without vector intrinsics (1: fail where there are none)
-#: WITH_liburing=no    leave an optional part out (yes: fail where it is missing)
+#: WITH_fuzzer=no      leave an optional part out (yes: fail where it is missing)
 #: T=kernel            tests of one folder, file or several: T=kernel,python/test_hook.py
 #: TIER=quick          quick, full (quick too) or long (all)
 #: DLOP_REQUIRE=a,b    tests that would skip for want of these fail
@@ -45,7 +45,7 @@ all:
 
 # ---- optional parts: found once, kept in $(B)/config.mk ------------------------------------------
 WITH_intrinsics := $(if $(DLOP_INTRINSICS),$(if $(filter 0,$(DLOP_INTRINSICS)),no,yes),auto)
-PARTS := jansson cmocka libjpeg liburing intrinsics fuzzer
+PARTS := jansson spng libjpeg cmocka intrinsics fuzzer
 CHOICES := $(foreach p,$(PARTS),$(p)=$(or $(WITH_$(p)),auto))
 
 ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
@@ -73,8 +73,7 @@ OPT ?= $(if $(SAN),-O1,-O3) -g
 CFLAGS += -std=c11 -D_GNU_SOURCE $(OPT) $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden
 CFLAGS += -ffp-contract=off -fno-strict-overflow -pthread -I. -Ihost/include
 CFLAGS += -DDLOP_INTRINSICS=$(if $(filter yes,$(HAVE_intrinsics)),1,0)
-CFLAGS += -DDLOP_LIBURING=$(if $(filter yes,$(HAVE_liburing)),1,0)
-LDLIBS += $(if $(filter yes,$(HAVE_liburing)),-luring) -pthread -lm -ldl
+LDLIBS += -pthread -lm -ldl
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SAN)
@@ -83,10 +82,11 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- sources: each folder lists its own ----------------------------------------------------------
-# LIB_SRCS, CLI_SRCS, TEST_SRCS and FUZZ_SRCS += path.c; CFLAGS_path.c := flags of one file;
+# LIB_SRCS, CLI_SRCS, TEST_SRCS and FUZZ_SRCS += path.c; CFLAGS_path.c := flags of one file; CLI_LIBS;
 # TEST_LIBS_path and TEST_TIER_path and TEST_TIMEOUT_path (seconds), path without .c, of one test.
 LIB_SRCS :=
 CLI_SRCS :=
+CLI_LIBS :=
 CLI_LIBS :=
 TEST_SRCS :=
 FUZZ_SRCS :=
@@ -132,8 +132,14 @@ $(B)/libdlop.so: $(LIB_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -Wl,-soname,libdlop.so $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
+# The command line needs these parts.
+NEEDED := $(strip $(foreach p,jansson spng libjpeg,$(if $(filter no,$(HAVE_$(p))),$(p))))
+.PHONY: needed
+needed:
+	$(if $(NEEDED),@echo "missing: $(NEEDED); run scripts/setup" >&2; exit 1,@:)
+$(CLI_OBJS): | needed
+
 $(B)/dlop: $(CLI_OBJS) $(B)/libdlop.a
-	$(if $(filter no,$(HAVE_jansson)),$(error libjansson-dev is missing: run scripts/setup))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(CLI_LIBS) $(LDLIBS)
 
@@ -217,7 +223,7 @@ check-python: $(SETUP_STAMP)
 check-compilers:
 	$(Q)$(MAKE) CC=gcc CONFIG=gcc WERROR=-Werror all tests
 	$(Q)$(MAKE) CC=clang CONFIG=clang WERROR=-Werror all tests
-	$(Q)$(MAKE) CONFIG=plain WERROR=-Werror DLOP_INTRINSICS=0 WITH_liburing=no all tests
+	$(Q)$(MAKE) CONFIG=plain WERROR=-Werror DLOP_INTRINSICS=0 all tests
 
 check-install: all
 	$(Q)rm -rf $(B)/stage && $(MAKE) install DESTDIR=$(B)/stage PREFIX=/usr
