@@ -42,7 +42,8 @@ enum dlop_grey { DLOP_GREY_NONE, DLOP_GREY_BEFORE_AXES, DLOP_GREY_AFTER_AXES, DL
 /* Order of the output's elements: [channel][y][x] or [y][x][channel]. */
 enum dlop_layout { DLOP_LAYOUT_CHW, DLOP_LAYOUT_HWC, DLOP_LAYOUT_COUNT };
 
-/* Header of an axis table. It is followed by struct dlop_span span[n_out] and s32 weight[n_out][n_taps].
+/* Header of an axis table. It is followed by struct dlop_span span[n_out] and s32
+ * weight[n_out][n_taps].
  *
  * Output o is clip8((half + sum over t < span[o].n of source[span[o].start + t] * weight[o][t])
  * >> precision_bits) with half = 1 << (precision_bits - 1) and the sum in s32. An output whose span
@@ -67,8 +68,8 @@ struct dlop_span {
 
 /* One record to be made into one tensor. Offsets are in bytes: in_offset, x_axis_offset and
  * y_axis_offset into `in`, pack_offset into `constants`, out_offset into `out`. The pack table is
- * out_channels x 256 elements of element_bytes. Axis tables and frames stand at multiples of 4, pack
- * tables and outputs at multiples of element_bytes. */
+ * out_channels x 256 elements of element_bytes. Axis tables and frames stand at multiples of 4,
+ * pack tables and outputs at multiples of element_bytes. */
 struct dlop_job {
     u16 abi_version;
     u8 kind;          /* enum dlop_job_kind */

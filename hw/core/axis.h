@@ -2,11 +2,11 @@
  * every padding are such tables.
  *
  * Formula per channel: out[o] = clamp((half + sum over t < n of in[start + t] * weight[t]) >>
- * precision_bits), half = 1 << (precision_bits - 1). dlop_axis_check makes sure that the sum fits in
- * s32 for any pixels. An output with n = 0 is the fill; since the other axis' pass would resample a
- * fill as if it were a pixel, dlop_axis_fill_row puts it back after both passes.
- * Tables are read where they stand, as little-endian bytes. Rows are RGBX. Not here: how weights
- * come about (host/plan, in floating point, on the host).
+ * precision_bits), half = 1 << (precision_bits - 1). dlop_axis_check makes sure that the sum fits
+ * in s32 for any pixels. An output with n = 0 is the fill; since the other axis' pass would
+ * resample a fill as if it were a pixel, dlop_axis_fill_row puts it back after both passes. Tables
+ * are read where they stand, as little-endian bytes. Rows are RGBX. Not here: how weights come
+ * about (host/plan, in floating point, on the host).
  */
 #ifndef DLOP_HW_CORE_AXIS_H
 #define DLOP_HW_CORE_AXIS_H
@@ -177,8 +177,8 @@ DLOP_STEP void dlop_axis_y_row(const u8 *table, u32 o, const u8 *rows_rgbx, u32 
     }
 }
 
-/* Last word on fills, for one finished output row: all of it where is_row_fill, else the pixels that
- * the x table leaves without source. */
+/* Last word on fills, for one finished output row: all of it where is_row_fill, else the pixels
+ * that the x table leaves without source. */
 DLOP_STEP void dlop_axis_fill_row(const u8 *x_table, s32 is_row_fill, const u8 fill[3], u8 *rgbx)
 {
     u32 n_out = dlop_axis_n_out(x_table), o;

@@ -1,15 +1,16 @@
 /* Entropy decoder: unstuffed bytes of one restart segment in, quantised coefficients of one block
  * out.
  *
- * Key idea: DC and AC symbols share one loop body, one symbol per turn: refill by at most one 32-bit
- * word, find the code, cut code and value out of the same window. The block is never cleared: a
- * mask says which coefficients were written. Coefficients stay in zigzag order and undequantised;
- * hw/core/dequantise.h does the rest for the blocks that are needed.
+ * Key idea: DC and AC symbols share one loop body, one symbol per turn: refill by at most one
+ * 32-bit word, find the code, cut code and value out of the same window. The block is never
+ * cleared: a mask says which coefficients were written. Coefficients stay in zigzag order and
+ * undequantised; hw/core/dequantise.h does the rest for the blocks that are needed.
  *
- * Worst case: 64 symbols and 64 * 27 bits per block. Whatever is read, memory is safe: positions are
- * limited and bytes past the segment read as zeros. A block is refused, never decoded differently
- * from other decoders, where
- *     a code is not in the table, an AC size is above 10, or a zero size has a run other than 0 or 15,
+ * Worst case: 64 symbols and 64 * 27 bits per block. Whatever is read, memory is safe: positions
+ * are limited and bytes past the segment read as zeros. A block is refused, never decoded
+ * differently from other decoders, where
+ *     a code is not in the table, an AC size is above 10, or a zero size has a run other than 0 or
+ *     15,
  *     a run leaves the block,
  *     |DC| leaves DLOP_ENTROPY_MAX_DC (no picture of 8 bits has such),
  *     bits past the segment's end were consumed.

@@ -204,8 +204,8 @@ DLOP_STEP void dlop_image_finish_row(const struct dlop_job *job,
  *
  * work:               any content.
  * completion_out:     record, status, bytes_written and blocks_decoded are set, the rest is 0.
- * Returns the completion's status: those of dlop_image_prepare; DLOP_ERR_TOO_SMALL (scratch memory);
- * DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_INEXACT of the record.
+ * Returns the completion's status: those of dlop_image_prepare; DLOP_ERR_TOO_SMALL (scratch
+ * memory); DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_INEXACT of the record.
  */
 DLOP_STEP s32 dlop_image_run(const struct dlop_job *job, const struct dlop_image_memory *memory,
                              struct dlop_image_work *work, struct dlop_completion *completion_out)

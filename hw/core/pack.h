@@ -2,8 +2,8 @@
  *
  * Any conversion of 256 values is a table that the host builds: float types, normalisation,
  * quantisation. Elements are copied byte by byte, so one text serves every element type and output
- * alignment. Exact formula: element [c][y][x] (CHW) or [y][x][c] (HWC) = table[c][channel c of pixel
- * (y, x)].
+ * alignment. Exact formula: element [c][y][x] (CHW) or [y][x][c] (HWC) = table[c][channel c of
+ * pixel (y, x)].
  */
 #ifndef DLOP_HW_CORE_PACK_H
 #define DLOP_HW_CORE_PACK_H
@@ -14,10 +14,10 @@
 
 /* Pack row y of a record's output.
  *
- * job:      checked; names size, layout, out_channels (1: the first of the pixel) and element_bytes.
- * table:    [out_channels][256][element_bytes].
- * rgbx:     [out_width_px][4].
- * out:      the record's whole output, [out_bytes]; only this row's elements are written.
+ * job:   checked; names size, layout, out_channels (1: the first one) and element_bytes.
+ * table: [out_channels][256][element_bytes].
+ * rgbx:  [out_width_px][4].
+ * out:   the record's whole output, [out_bytes]; only this row's elements are written.
  */
 DLOP_STEP void dlop_pack_row(const struct dlop_job *job, const u8 *table, const u8 *rgbx, u32 y,
                              u8 *out)
