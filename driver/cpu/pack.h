@@ -1,0 +1,35 @@
+/* Rows of pixels to elements of the tensor: what the pack step works on.
+ *
+ * Rows are RGBX pixels, readable up to dlop_cpu_row_bytes (axis.h). A step writes exactly the
+ * elements of its row, at any alignment.
+ */
+#ifndef DLOP_DRIVER_CPU_PACK_H
+#define DLOP_DRIVER_CPU_PACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "hw/abi/abi.h"
+
+struct dlop_cpu_pack {
+    const struct dlop_job *job; /* checked */
+    const u8 *table;            /* [out_channels][256] elements of element_bytes */
+    u32 n_px, n_channels;       /* of a row */
+    bool is_identity;           /* 8-bit elements whose table changes nothing */
+};
+
+/* job and table must stay. */
+void dlop_cpu_pack_init(struct dlop_cpu_pack *pack, const struct dlop_job *job, const u8 *table);
+
+/* ---- steps: slots pack and pixels_to_rgbx of struct dlop_cpu_steps ---- */
+
+/* pack: row y of the record's output. out: the whole output of the record. */
+void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+
+/* pixels_to_rgbx: [n_px][n_channels] to [n_px][4], the fourth byte 255; n_channels 1 or 3. The
+ * source may end right after its last byte; the slack behind rgbx_out may be overwritten. */
+void dlop_cpu_pixels_to_rgbx_avx2(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
+
+#endif
