@@ -2,7 +2,7 @@
  *
  * The upsampling filters of ratio 2 use one sample beside the nearest one, so a component of that
  * ratio is widened by one sample on each side and then clamped to its real size. Integer arithmetic
- * only; the result is the smallest range that serves all components.
+ * only; the result serves all components, and every device uses the same one.
  */
 #ifndef DLOP_HW_CORE_REGION_H
 #define DLOP_HW_CORE_REGION_H
