@@ -1,1 +1,14 @@
-# Sources of driver/cpu: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
+# Sources of driver/cpu. Files of one vector level are compiled for it and called only where the
+# processor has it (steps.c).
+LIB_SRCS += driver/cpu/steps.c
+LIB_SRCS += driver/cpu/jpeg.c driver/cpu/jpeg_row.c driver/cpu/jpeg_scan.c driver/cpu/jpeg_tables.c
+LIB_SRCS += driver/cpu/entropy.c driver/cpu/idct.c driver/cpu/upsample.c driver/cpu/colour.c
+LIB_SRCS += driver/cpu/device.c driver/cpu/pool.c driver/cpu/worker.c driver/cpu/affinity.c
+LIB_SRCS += driver/cpu/axis.c driver/cpu/pack.c
+ifeq ($(HAVE_intrinsics),yes)
+CPU_AVX2_SRCS := driver/cpu/entropy_avx2.c driver/cpu/idct_avx2.c
+CPU_AVX2_SRCS += driver/cpu/upsample_avx2.c driver/cpu/colour_avx2.c
+CPU_AVX2_SRCS += driver/cpu/axis_avx2.c driver/cpu/pack_avx2.c
+LIB_SRCS += $(CPU_AVX2_SRCS)
+$(foreach f,$(CPU_AVX2_SRCS),$(eval CFLAGS_$(f) := -mavx2 -mfma -mbmi -mbmi2))
+endif
