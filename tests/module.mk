@@ -1,5 +1,12 @@
 # Sources of tests: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
 
+# host/run: batches in flight.
+TEST_SRCS += tests/unit/test_run_loader.c tests/unit/test_run_needs.c tests/unit/test_run_heap.c
+TEST_LIBS_tests/unit/test_run_loader := -ljpeg
+TEST_LIBS_tests/unit/test_run_needs := -ljpeg
+TEST_LIBS_tests/unit/test_run_heap := -ljpeg -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+TEST_LIBS_tests/unit/test_run_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=free
+
 # hw/core: each step against an independent reference.
 TEST_SRCS += tests/kernel/test_unstuff.c tests/kernel/test_huff.c tests/kernel/test_entropy.c
 TEST_SRCS += tests/kernel/test_idct.c tests/kernel/test_upsample.c tests/kernel/test_colour.c

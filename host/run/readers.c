@@ -149,7 +149,8 @@ static void do_draw(struct dlop_batch *batch)
     dlop_status status = dlop_batch_draw(batch);
     pthread_mutex_lock(&loader->lock);
     if (status < 0) {
-        dlop_log_error("run", "batch %llu cannot be drawn: %s", (unsigned long long)batch->serial,
+        dlop_log_write(status == DLOP_ERR_TOO_SMALL ? DLOP_LOG_DEBUG : DLOP_LOG_ERROR, "run",
+                       "batch %llu cannot be drawn: %s", (unsigned long long)batch->serial,
                        dlop_status_text(status));
         dlop_batch_end(batch, status);
         dlop_batch_end_later(batch);

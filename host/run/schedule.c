@@ -79,14 +79,12 @@ static void set_jpeg(const struct dlop_batch *batch, const struct dlop_run_recor
                      struct dlop_job *job)
 {
     job->kind = DLOP_JOB_JPEG;
-    job->src_channels = (u8)batch->loader->plan->cfg.src_channels;
+    job->src_channels = (u8)record->n_components;
     job->in_offset = record->in_offset;
     job->in_bytes = record->in_bytes;
     /* Pillow makes grey of a colour file from its RGB, not from its Y plane. */
-    if (job->src_channels == 1 && record->n_components == 3) {
-        job->src_channels = 3;
+    if (batch->loader->plan->cfg.src_channels == 1 && record->n_components == 3)
         job->grey = DLOP_GREY_BEFORE_AXES;
-    }
 }
 
 /* Where the result goes. A plan whose size depends on the record has batches of one. */
