@@ -13,7 +13,7 @@ enum dlop_step_kind {
     DLOP_STEP_PAD,    /* left, top, right, bottom, mode, fill r, g, b */
     DLOP_STEP_FLIP_X,
     DLOP_STEP_FLIP_Y,
-    DLOP_STEP_GREY, /* output channels */
+    DLOP_STEP_GREY, /* output channels, 0 = as many as before */
     DLOP_STEP_KIND_COUNT
 };
 struct dlop_step {
@@ -22,8 +22,8 @@ struct dlop_step {
 };
 
 #define DLOP_MAX_OPS 16
-/* An operation becomes at most two steps (pad and crop, crop and resize). */
-#define DLOP_MAX_STEPS (2 * DLOP_MAX_OPS)
+/* An operation becomes at most three steps (pad, pad what is still missing, crop). */
+#define DLOP_MAX_STEPS (3 * DLOP_MAX_OPS)
 
 struct dlop_drawn {
     uint32_t n_steps;
@@ -32,9 +32,10 @@ struct dlop_drawn {
 };
 
 /* Draw for a record of width_px x height_px, exactly as the framework's transforms would: same
- * words in the same order. DLOP_OK, or DLOP_ERR_ARGUMENT where the framework would raise (crop
- * larger than image): the caller hands the record back, and the state is as it was. One thread per
- * state. */
+ * words in the same order. ops: as dlop_recipe_check accepts them. DLOP_OK; DLOP_ERR_ARGUMENT where
+ * the framework would raise (crop larger than image); DLOP_ERR_LIMIT where the image or what becomes
+ * of it has a side of 0 or above DLOP_MAX_SIDE_PX. After an error the caller hands the record back,
+ * and the state is as it was. One thread per state. */
 dlop_status dlop_draw_record(const struct dlop_op *ops, uint32_t n_ops,
                              const struct dlop_draw_rules *rules, struct dlop_rng_state *state,
                              uint32_t width_px, uint32_t height_px,

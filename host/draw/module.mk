@@ -1,1 +1,2 @@
-# Sources of host/draw: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
+# Random numbers and augmentation parameters exactly as the frameworks draw them.
+LIB_SRCS += host/draw/draw.c host/draw/exp.c host/draw/rng.c
