@@ -240,6 +240,9 @@ DLOP_API void dlop_plan_close(dlop_plan **plan);
 /* Output size of every record, or 0 x 0 where it depends on the record (then each batch must hold
  * one record). */
 DLOP_API void dlop_plan_out_size(const dlop_plan *plan, uint32_t *height_out, uint32_t *width_out);
+/* The plan as a few lines of text for people and tests; returns the bytes needed with the final
+ * zero, writes at most size bytes. Any thread. */
+DLOP_API size_t dlop_plan_describe(const dlop_plan *plan, char *text_out, size_t size);
 
 /* ---- loader: batches in flight ---- */
 

@@ -1,1 +1,2 @@
-# Sources of host/plan: LIB_SRCS, CLI_SRCS or TEST_SRCS += path; CFLAGS_path := flags of one file; TEST_LIBS_tests/x := libraries of one test.
+# Recipe -> stages, shapes, axis tables.
+LIB_SRCS += host/plan/axis.c host/plan/describe.c host/plan/fold.c host/plan/plan.c host/plan/recipe.c
