@@ -1,0 +1,5 @@
+/* Flagged: pointer to pointer */
+static int dlop_first(int **rows)
+{
+    return rows[0][0];
+}

@@ -1,0 +1,6 @@
+/* Flagged: static local */
+static int dlop_count(void)
+{
+    static int count;
+    return ++count;
+}
