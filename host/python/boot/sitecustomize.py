@@ -2,7 +2,7 @@
 
 Key idea: nothing is imported here but what the interpreter has loaded anyway. A finder on
 sys.meta_path notices the import of torch's loader module and hands it, executed, to dlop.hook.
-Processes that never import torch pay for one list entry and one tiny file.
+Processes that never import torch pay for one list entry and one datagram.
 
 `dlop run` listens on the abstract socket named by DLOP_HELLO: "PID boot" comes from every process,
 "PID torch" once the loader module is patched, so that it can say that nothing attached. A socket
@@ -21,24 +21,21 @@ _WATCHED = {
 }
 
 
-def _hello(line):
-    """One datagram to `dlop run`; lost without harm when it has ended or does not listen."""
+def _hello(event):
     name = os.environ.get("DLOP_HELLO")
     if not name:
         return
-    try:
-        from _socket import AF_UNIX, SOCK_DGRAM, socket
+    import _socket
 
-        listener = socket(AF_UNIX, SOCK_DGRAM)
-    except (ImportError, OSError):
-        return
     try:
-        listener.settimeout(0.2)
-        listener.sendto(("%d %s" % (os.getpid(), line)).encode("utf-8", "replace"), "\0" + name)
+        link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+        try:
+            message = "%d %s" % (os.getpid(), event)
+            link.sendto(message.encode(), _socket.MSG_DONTWAIT, b"\0" + os.fsencode(name))
+        finally:
+            link.close()
     except OSError:
-        return
-    finally:
-        listener.close()
+        pass  # the parent is gone
 
 
 class _Finder:
