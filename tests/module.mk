@@ -11,6 +11,9 @@ TEST_LIBS_tests/unit/test_run_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_mema
 TEST_SRCS += tests/kernel/test_unstuff.c tests/kernel/test_huff.c tests/kernel/test_entropy.c
 TEST_SRCS += tests/kernel/test_idct.c tests/kernel/test_upsample.c tests/kernel/test_colour.c
 TEST_SRCS += tests/kernel/test_axis.c tests/kernel/test_pack.c tests/kernel/test_region.c
+TEST_SRCS += tests/kernel/test_image.c
+TEST_LIBS_tests/kernel/test_image := -ljpeg
+
 
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
 tests: $(B)/tests/draw/peek.so
