@@ -14,9 +14,15 @@ TEST_SRCS += tests/kernel/test_axis.c tests/kernel/test_pack.c tests/kernel/test
 TEST_SRCS += tests/kernel/test_image.c
 TEST_LIBS_tests/kernel/test_image := -ljpeg
 
-
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
 tests: $(B)/tests/draw/peek.so
 $(B)/tests/draw/peek.so: $(B)/tests/draw/peek.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+# driver/cpu: replacements of the axis and pack steps, and one suite for all drivers.
+TEST_SRCS += tests/kernel/check_axis.c tests/kernel/check_pack.c
+include tests/driver/module.mk
+
+# host/base, host/source, host/format.
+TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c
