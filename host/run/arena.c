@@ -1,16 +1,89 @@
-/* The input memory of a slot: one device buffer that holds everything that a launch reads.
+/* The input memory of batches: one device buffer for everything that a launch reads.
  *
  * Key idea: offsets are given out by moving one mark, so a record costs no heap call. A buffer that
  * is too small is replaced by a larger one at a moment when nobody writes into it; offsets stay
- * valid, addresses do not. Sizes only grow, with a reserve, and a slot that grows takes at least
- * the size of the loader's largest, so growth ends after a few batches. Not here: what the bytes
- * are.
+ * valid, addresses do not. Sizes only grow, with a reserve, and an arena that grows takes at least
+ * the size of the loader's largest, so growth ends after a few batches.
+ *
+ * A batch has an arena from its first read to its end. There are enough for the device to be busy
+ * while others are read and drawn, but not one per batch: a batch that is done keeps only its
+ * output. Reads begin in the order of the submits, so the oldest batch always gets one.
+ * Not here: what the bytes are.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/run/loader.h"
 
 #define ARENA_RESERVE_DIVISOR 4 /* grow by a quarter more than asked */
+/* One batch runs, one is bound, one is read, and one is between. Small batches need more of them to
+ * give every unit of the device some records. */
+#define LEAST_ARENAS         4
+#define LEAST_RECORDS_A_UNIT 8
+
+/* ---- the loader's arenas ---- */
+
+static uint32_t n_arenas_wanted(const struct dlop_loader *loader)
+{
+    uint32_t n_records = LEAST_RECORDS_A_UNIT * loader->ctx->driver->n_units(loader->ctx->device);
+    uint32_t n_wanted = LEAST_ARENAS + n_records / loader->cfg.max_batch_records;
+
+    return n_wanted < loader->cfg.max_batches ? n_wanted : loader->cfg.max_batches;
+}
+
+dlop_status dlop_arenas_open(struct dlop_loader *loader)
+{
+    uint32_t n_wanted = n_arenas_wanted(loader);
+
+    loader->spares = calloc(n_wanted, sizeof *loader->spares);
+    if (!loader->spares)
+        return DLOP_ERR_NO_MEMORY;
+    for (; loader->n_arenas < n_wanted; loader->n_spares = ++loader->n_arenas) {
+        dlop_status status = loader->ctx->driver->memory.alloc(
+            loader->ctx->device, loader->largest_arena_bytes, &loader->spares[loader->n_arenas]);
+        if (status != DLOP_OK)
+            return status;
+    }
+    return DLOP_OK;
+}
+
+/* In a fork of the process some may still be with batches. */
+void dlop_arenas_close(struct dlop_loader *loader)
+{
+    const struct dlop_memory_ops *memory = &loader->ctx->driver->memory;
+
+    for (uint32_t i = 0; i < loader->n_spares; i++)
+        memory->free(loader->ctx->device, &loader->spares[i]);
+    for (uint32_t i = 0; loader->slots && i < loader->cfg.max_batches; i++)
+        memory->free(loader->ctx->device, &loader->slots[i].arena);
+    free(loader->spares);
+}
+
+int dlop_arena_take(struct dlop_batch *batch)
+{
+    struct dlop_loader *loader = batch->loader;
+
+    if (batch->arena.host)
+        return 1;
+    if (loader->n_spares == 0)
+        return 0;
+    batch->arena = loader->spares[--loader->n_spares];
+    return 1;
+}
+
+void dlop_arena_give_back(struct dlop_batch *batch)
+{
+    struct dlop_loader *loader = batch->loader;
+
+    if (!batch->arena.host)
+        return;
+    loader->spares[loader->n_spares++] = batch->arena;
+    batch->arena = (struct dlop_buffer){0};
+    loader->may_draw = 1;
+    pthread_cond_signal(&loader->work);
+}
+
+/* ---- one arena ---- */
 
 size_t dlop_arena_file_bytes(size_t n_bytes)
 {

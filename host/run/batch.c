@@ -151,7 +151,7 @@ static void go_on(struct dlop_batch *batch)
             dlop_batch_count(batch);
     }
     pthread_mutex_lock(&loader->lock);
-    batch->state = next;
+    dlop_batch_set_state(batch, next);
     loader->may_draw = loader->may_launch = 1;
     pthread_cond_signal(&loader->work);
     pthread_mutex_unlock(&loader->lock);
@@ -265,6 +265,6 @@ void dlop_batch_release(dlop_loader *loader, dlop_batch **batch)
     loader->ctx->driver->memory.free(loader->ctx->device, &leaving->out);
     pthread_mutex_lock(&loader->lock);
     leaving->is_in_use = 0;
-    leaving->state = DLOP_BATCH_FREE;
+    dlop_batch_set_state(leaving, DLOP_BATCH_FREE);
     pthread_mutex_unlock(&loader->lock);
 }

@@ -46,8 +46,7 @@ static dlop_status open_slot(struct dlop_loader *loader, struct dlop_batch *batc
     batch->completions = calloc(n, sizeof *batch->completions);
     if (!batch->records || !batch->jobs || !batch->completions)
         return DLOP_ERR_NO_MEMORY;
-    return loader->ctx->driver->memory.alloc(loader->ctx->device, loader->largest_arena_bytes,
-                                             &batch->arena);
+    return DLOP_OK;
 }
 
 /* Frees what open_slot made, also half of it. */
@@ -56,7 +55,6 @@ static void close_slot(struct dlop_batch *batch)
     struct dlop_ctx *ctx = batch->loader->ctx;
 
     ctx->driver->memory.free(ctx->device, &batch->out);
-    ctx->driver->memory.free(ctx->device, &batch->arena);
     free(batch->completions);
     free(batch->jobs);
     free(batch->records);
@@ -67,6 +65,7 @@ static void free_loader(struct dlop_loader *loader)
     for (uint32_t i = 0; loader->slots && i < loader->cfg.max_batches; i++)
         if (loader->slots[i].loader)
             close_slot(&loader->slots[i]);
+    dlop_arenas_close(loader);
     free(loader->slots);
     free(loader->streams);
     free(loader);
@@ -85,7 +84,7 @@ static dlop_status open_slots(struct dlop_loader *loader)
         if (status != DLOP_OK)
             return status;
     }
-    return DLOP_OK;
+    return dlop_arenas_open(loader);
 }
 
 /* Condition variables on the clock that nobody sets. */

@@ -90,7 +90,7 @@ struct dlop_batch {
     uint8_t is_fetched; /* results are visible to the host */
     size_t used_bytes;  /* of the arena */
     uint64_t begin_ns, draw_ns, bind_ns;
-    struct dlop_buffer arena;
+    struct dlop_buffer arena; /* host is null while the batch has none */
     struct dlop_buffer out;
     struct dlop_launch launch;
     struct dlop_rng_state before,
@@ -116,17 +116,28 @@ struct dlop_loader {
     /* Under the lock. */
     uint64_t n_submitted;
     size_t largest_arena_bytes;
+    uint32_t n_spares;          /* arenas that no batch has */
+    struct dlop_buffer *spares; /* [n_arenas] */
     uint8_t must_quit;
     uint8_t may_draw;   /* something happened since no batch could be drawn */
     uint8_t may_launch; /* something happened since the device's queue was full */
     struct dlop_rng_state *streams;
 
+    uint32_t n_arenas;
     uint32_t n_readers;
     pthread_t readers[DLOP_RUN_MAX_READERS];
     struct dlop_batch *slots; /* [cfg.max_batches] */
 };
 
-/* ---- arena.c: the input memory of a slot ---- */
+/* ---- arena.c: the input memory of batches ---- */
+
+/* Make, and free, the arenas of a loader. DLOP_OK, DLOP_ERR_NO_MEMORY, what the device says. */
+dlop_status dlop_arenas_open(struct dlop_loader *loader) DLOP_MUST_USE;
+void dlop_arenas_close(struct dlop_loader *loader);
+/* With the lock held: give the batch an arena unless it has one; 0 where none is spare. */
+int dlop_arena_take(struct dlop_batch *batch);
+/* With the lock held: take the arena of a batch that needs it no longer. */
+void dlop_arena_give_back(struct dlop_batch *batch);
 
 static inline size_t dlop_arena_align(size_t n_bytes)
 {
@@ -175,6 +186,8 @@ void dlop_batch_collect_jobs(struct dlop_batch *batch);
 void dlop_batch_end(struct dlop_batch *batch, dlop_status status);
 /* With the lock held: DLOP_ERR_STATE for every batch of the stream submitted after this one. */
 void dlop_batch_end_later(struct dlop_batch *batch);
+/* With the lock held: change the state. A batch that is done or ended gives its arena back. */
+void dlop_batch_set_state(struct dlop_batch *batch, enum dlop_batch_state state);
 /* With the lock held: leave the owner's hands into `state`, or into ENDED where the batch was
  * ended meanwhile. */
 void dlop_batch_let_go(struct dlop_batch *batch, enum dlop_batch_state state);

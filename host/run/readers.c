@@ -123,7 +123,7 @@ static void do_read(struct dlop_batch *batch)
     if (batch->end_status != DLOP_OK) {
         dlop_batch_let_go(batch, DLOP_BATCH_ENDED);
     } else if (batch->next_read == batch->n) {
-        batch->state = DLOP_BATCH_READ;
+        dlop_batch_set_state(batch, DLOP_BATCH_READ);
         loader->may_draw = 1;
     }
 }
@@ -144,7 +144,7 @@ static void do_draw(struct dlop_batch *batch)
         batch->is_draw_begun = 1;
         batch->before = batch->rng = loader->streams[batch->stream];
     }
-    batch->state = DLOP_BATCH_DRAWING;
+    dlop_batch_set_state(batch, DLOP_BATCH_DRAWING);
     pthread_mutex_unlock(&loader->lock);
     dlop_status status = dlop_batch_draw(batch);
     pthread_mutex_lock(&loader->lock);
@@ -166,13 +166,13 @@ static void do_launch(struct dlop_batch *batch)
 {
     struct dlop_loader *loader = batch->loader;
 
-    batch->state = DLOP_BATCH_RUNNING;
+    dlop_batch_set_state(batch, DLOP_BATCH_RUNNING);
     pthread_mutex_unlock(&loader->lock);
     dlop_batch_launch(batch);
     pthread_mutex_lock(&loader->lock);
 }
 
-/* Oldest submitted batch that has records left to read. */
+/* Oldest submitted batch that has records left to read, if it has or gets an arena. */
 static struct dlop_batch *next_to_read(struct dlop_loader *loader)
 {
     struct dlop_batch *next = NULL;
@@ -183,7 +183,7 @@ static struct dlop_batch *next_to_read(struct dlop_loader *loader)
             batch->next_read < batch->n && (!next || batch->serial < next->serial))
             next = batch;
     }
-    return next;
+    return next && dlop_arena_take(next) ? next : NULL;
 }
 
 /* Do one piece of work; 0 where there is none. */

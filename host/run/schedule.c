@@ -323,6 +323,13 @@ void dlop_batch_count(struct dlop_batch *batch)
 
 /* ---- states; all with the lock held ---- */
 
+void dlop_batch_set_state(struct dlop_batch *batch, enum dlop_batch_state state)
+{
+    batch->state = state;
+    if (state == DLOP_BATCH_DONE || state == DLOP_BATCH_ENDED)
+        dlop_arena_give_back(batch);
+}
+
 /* Whether the state leaves nobody at work on the batch. */
 static int is_at_rest(const struct dlop_batch *batch)
 {
@@ -340,7 +347,7 @@ void dlop_batch_end(struct dlop_batch *batch, dlop_status status)
     if (batch->end_status == DLOP_OK)
         batch->end_status = status;
     if (is_at_rest(batch))
-        batch->state = DLOP_BATCH_ENDED;
+        dlop_batch_set_state(batch, DLOP_BATCH_ENDED);
     loader->may_draw = 1; /* the next of its stream may have its turn */
     pthread_cond_broadcast(&loader->work);
     pthread_cond_broadcast(&loader->change);
@@ -360,7 +367,7 @@ void dlop_batch_end_later(struct dlop_batch *batch)
 
 void dlop_batch_let_go(struct dlop_batch *batch, enum dlop_batch_state state)
 {
-    batch->state = batch->end_status == DLOP_OK ? state : DLOP_BATCH_ENDED;
+    dlop_batch_set_state(batch, batch->end_status == DLOP_OK ? state : DLOP_BATCH_ENDED);
     pthread_cond_broadcast(&batch->loader->change);
 }
 
@@ -398,5 +405,6 @@ struct dlop_batch *dlop_loader_next_draw(struct dlop_loader *loader)
             !has_undrawn_before(loader, batch))
             next = batch;
     }
-    return next;
+    /* Files have one since they were read; pixels in memory get it now. */
+    return next && dlop_arena_take(next) ? next : NULL;
 }
