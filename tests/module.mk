@@ -26,3 +26,4 @@ include tests/driver/module.mk
 
 # host/base, host/source, host/format.
 TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c
+TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c

@@ -412,7 +412,7 @@ static dlop_status check_start(struct parser *parser)
         return refuse(parser, DLOP_ERR_UNSUPPORTED, "not a JPEG: %s",
                       name == NULL ? "unknown kind of file" : name);
     }
-    if (n > UINT32_MAX - DLOP_JPEG_PADDING_BYTES - parser->bytes_offset)
+    if ((uint64_t)parser->bytes_offset + n + DLOP_JPEG_PADDING_BYTES > UINT32_MAX)
         return refuse(parser, DLOP_ERR_LIMIT, "file of more than 4 GB");
     parser->at = 2;
     return DLOP_OK;
