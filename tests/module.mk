@@ -27,3 +27,9 @@ include tests/driver/module.mk
 # host/base, host/source, host/format.
 TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c
 TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c
+TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
+
+# Programs that time parts of the library; not tests.
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libdlop.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)

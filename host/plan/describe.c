@@ -125,7 +125,7 @@ size_t dlop_plan_describe(const dlop_plan *plan, char *text_out, size_t size)
     const struct dlop_plan_cfg *cfg = &plan->cfg;
     struct dlop_text text = {.bytes = text_out, .size_bytes = size};
 
-    dlop_text_add(&text, "in      %u channels\n", cfg->src_channels);
+    dlop_text_add(&text, "in      channels %u\n", cfg->src_channels);
     for (uint32_t i = 0; i < cfg->n_ops; i++) {
         dlop_text_add(&text, "op %-2u   ", i + 1);
         DESCRIBE_BY_KIND[plan->ops[i].kind](&plan->ops[i], &text);
@@ -134,7 +134,7 @@ size_t dlop_plan_describe(const dlop_plan *plan, char *text_out, size_t size)
     dlop_text_add(&text, "resize  %s", RESAMPLER_TEXT[cfg->resampler]);
     if (cfg->resampler == DLOP_RESAMPLER_PILLOW)
         dlop_text_add(&text, ", %s", PASS_RULE_TEXT[cfg->pass_rule]);
-    dlop_text_add(&text, "\nout     %u channels, ", cfg->out_channels);
+    dlop_text_add(&text, "\nout     channels %u, ", cfg->out_channels);
     if (plan->out_width_px)
         dlop_text_add(&text, "%u x %u", plan->out_height_px, plan->out_width_px);
     else

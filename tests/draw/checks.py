@@ -342,7 +342,7 @@ def check_long_pipeline(session):
 
 
 def check_failed_draw_keeps_state(session):
-    """An operation that fails after others have drawn gives their words back, over a new block too."""
+    """An operation that fails after others have drawn gives their words back, new block or not."""
     ops = [native.op(native.FLIP_X, f=(0.5,)), native.op(native.RANDOM_CROP, 50, 50)]
     stream = session.stream(5)
     for used in range(640):

@@ -87,30 +87,22 @@ class Drawn(ctypes.Structure):
     ]
 
 
+def _fields(kind, names):
+    return [(name, kind) for name in names.split()]
+
+
 class Job(ctypes.Structure):
     _fields_ = [
         ("abi_version", ctypes.c_uint16),
-        *[
-            (name, ctypes.c_uint8)
-            for name in (
-                "kind pass_order grey layout src_channels out_channels element_bytes".split()
-            )
-        ],
+        *_fields(ctypes.c_uint8, "kind pass_order grey layout"),
+        *_fields(ctypes.c_uint8, "src_channels out_channels element_bytes"),
         ("fill", ctypes.c_uint8 * 3),
         ("record", ctypes.c_uint32),
-        *[
-            (name, ctypes.c_uint64)
-            for name in (
-                "in_offset in_bytes x_axis_offset y_axis_offset pack_offset out_offset".split()
-            )
-        ],
-        *[
-            (name, ctypes.c_uint32)
-            for name in (
-                "out_bytes src_width_px src_height_px roi_x_px roi_y_px roi_width_px "
-                "roi_height_px out_width_px out_height_px".split()
-            )
-        ],
+        *_fields(ctypes.c_uint64, "in_offset in_bytes x_axis_offset y_axis_offset"),
+        *_fields(ctypes.c_uint64, "pack_offset out_offset"),
+        *_fields(ctypes.c_uint32, "out_bytes src_width_px src_height_px"),
+        *_fields(ctypes.c_uint32, "roi_x_px roi_y_px roi_width_px roi_height_px"),
+        *_fields(ctypes.c_uint32, "out_width_px out_height_px"),
         ("reserved", ctypes.c_uint32 * 7),
     ]
 
