@@ -2,8 +2,10 @@
 
 # host/run: batches in flight.
 TEST_SRCS += tests/unit/test_run_loader.c tests/unit/test_run_needs.c tests/unit/test_run_heap.c
+TEST_SRCS += tests/unit/test_run_decoder.c
+TEST_LIBS_tests/unit/test_run_decoder := -ljpeg
 TEST_LIBS_tests/unit/test_run_loader := -ljpeg
-TEST_LIBS_tests/unit/test_run_needs := -ljpeg
+TEST_LIBS_tests/unit/test_run_needs := -ljpeg -Wl,--wrap=pthread_create
 TEST_LIBS_tests/unit/test_run_heap := -ljpeg -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 TEST_LIBS_tests/unit/test_run_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=free
 

@@ -110,11 +110,12 @@ static void do_read(struct dlop_batch *batch)
     batch->n_taken++;
     pthread_mutex_unlock(&loader->lock);
     dlop_status status = read_record(batch, record);
+    if (status != DLOP_OK)
+        dlop_log_error("run", "no memory for the files of batch %llu",
+                       (unsigned long long)batch->serial);
     pthread_mutex_lock(&loader->lock);
     batch->n_taken--;
     if (status != DLOP_OK) {
-        dlop_log_error("run", "no memory for the files of batch %llu",
-                       (unsigned long long)batch->serial);
         dlop_batch_end(batch, status);
         dlop_batch_end_later(batch);
     }
@@ -147,19 +148,19 @@ static void do_draw(struct dlop_batch *batch)
     dlop_batch_set_state(batch, DLOP_BATCH_DRAWING);
     pthread_mutex_unlock(&loader->lock);
     dlop_status status = dlop_batch_draw(batch);
-    pthread_mutex_lock(&loader->lock);
-    if (status < 0) {
+    if (status < 0)
         dlop_log_write(status == DLOP_ERR_TOO_SMALL ? DLOP_LOG_DEBUG : DLOP_LOG_ERROR, "run",
                        "batch %llu cannot be drawn: %s", (unsigned long long)batch->serial,
                        dlop_status_text(status));
+    pthread_mutex_lock(&loader->lock);
+    if (status < 0) {
         dlop_batch_end(batch, status);
         dlop_batch_end_later(batch);
     }
     if (status == DLOP_OK && batch->end_status == DLOP_OK)
         commit_draws(batch);
-    dlop_batch_let_go(batch, status == DLOP_NEED_PIXELS ? DLOP_BATCH_NEEDS
-                             : batch->n_jobs > 0        ? DLOP_BATCH_READY
-                                                        : DLOP_BATCH_DONE);
+    enum dlop_batch_state next = batch->n_jobs > 0 ? DLOP_BATCH_READY : DLOP_BATCH_DONE;
+    dlop_batch_let_go(batch, status == DLOP_NEED_PIXELS ? DLOP_BATCH_NEEDS : next);
 }
 
 static void do_launch(struct dlop_batch *batch)

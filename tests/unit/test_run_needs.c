@@ -6,7 +6,9 @@
  */
 #include "run_fixture.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "driver/cpu/cpu.h"
@@ -24,14 +26,31 @@ struct dlop_device {
     pthread_mutex_t lock;
     struct dlop_launch *held[MAX_HELD];
     uint32_t n_held;
-    dlop_status refuse; /* what submit says, DLOP_OK: takes the launch */
+    dlop_status refuse;  /* what submit says, DLOP_OK: takes the launch */
+    atomic_bool is_full; /* no memory is left */
 };
+
+/* The linker sends the library's thread starts through here. */
+static atomic_bool may_not_start_threads;
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*function)(void *), void *argument)
+{
+    if (atomic_load(&may_not_start_threads))
+        return EAGAIN;
+    return __real_pthread_create(thread, attributes, function, argument);
+}
 
 static dlop_status held_alloc(struct dlop_device *device, size_t size_bytes,
                               struct dlop_buffer *buffer_out)
 {
-    (void)device;
     size_t rounded = (size_bytes + 63) & ~(size_t)63;
+    if (atomic_load(&device->is_full))
+        return DLOP_ERR_NO_MEMORY;
     void *memory = aligned_alloc(64, rounded);
     if (!memory)
         return DLOP_ERR_NO_MEMORY;
@@ -520,6 +539,59 @@ static void a_lost_device_fails_its_batches(void **state)
     close_all(fixture);
 }
 
+/* A batch that finds no room for its files ends, with all behind it in its stream, and leaves the
+ * stream as it was. */
+static void without_memory_a_batch_fails_and_can_be_tried_again(void **state)
+{
+    struct fixture *fixture = *state;
+    float got[3][N * RECORD_FLOATS], expected[N * RECORD_FLOATS];
+    struct dlop_rng_state rng;
+    struct dlop_need need;
+    dlop_batch *batches[2];
+
+    open_held(fixture, crop_and_flip, 2, 0, 2);
+    atomic_store(&fixture->ctx->device->is_full, true);
+    for (int b = 0; b < 2; b++)
+        batches[b] = submit(fixture, 0, b, got[b]);
+    assert_int_equal(wait_long(fixture->loader, batches[0], &need), DLOP_ERR_NO_MEMORY);
+    assert_in_set(
+        (unsigned long)wait_long(fixture->loader, batches[1], &need),
+        ((unsigned long[]){(unsigned long)DLOP_ERR_STATE, (unsigned long)DLOP_ERR_NO_MEMORY}), 2);
+    atomic_store(&fixture->ctx->device->is_full, false);
+    for (int b = 0; b < 2; b++)
+        dlop_batch_release(fixture->loader, &batches[b]);
+    dlop_rng_seed(&rng, 1000);
+    expect_stream(fixture, 0, &rng);
+    for (int b = 0; b < 2; b++) {
+        batches[b] = submit(fixture, 0, b, got[b]);
+        run_held(fixture, NO_RECORD, DLOP_OK);
+        assert_int_equal(wait_long(fixture->loader, batches[b], &need), DLOP_OK);
+        expect_batch(fixture, b, N, &rng, expected);
+        assert_memory_equal(got[b], expected, sizeof expected);
+    }
+    close_all(fixture);
+}
+
+static void without_threads_submit_says_so_and_works_later(void **state)
+{
+    struct fixture *fixture = *state;
+    float got[N * RECORD_FLOATS];
+    struct dlop_need need;
+    dlop_batch *batch = NULL;
+
+    open_held(fixture, crop_and_flip, 2, 0, 1);
+    atomic_store(&may_not_start_threads, true);
+    assert_int_equal(
+        dlop_loader_submit(fixture->loader, 0, batch_indices[0], N, got, sizeof got, &batch),
+        DLOP_ERR_THREAD);
+    assert_null(batch);
+    atomic_store(&may_not_start_threads, false);
+    batch = submit(fixture, 0, 0, got);
+    run_held(fixture, NO_RECORD, DLOP_OK);
+    assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_OK);
+    close_all(fixture);
+}
+
 /* Release in every state in which a batch can be held. */
 static void release_works_in_every_state(void **state)
 {
@@ -575,6 +647,8 @@ int main(void)
         cmocka_unit_test(needs_of_later_batches_are_told_oldest_first),
         cmocka_unit_test(wait_returns_in_time_and_a_full_queue_is_tried_again),
         cmocka_unit_test(a_lost_device_fails_its_batches),
+        cmocka_unit_test(without_memory_a_batch_fails_and_can_be_tried_again),
+        cmocka_unit_test(without_threads_submit_says_so_and_works_later),
         cmocka_unit_test(release_works_in_every_state),
     };
     return cmocka_run_group_tests_name("unit/run_needs", tests, setup_folder, teardown_folder);
