@@ -13,8 +13,10 @@ TEST_LIBS_tests/unit/test_run_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_mema
 TEST_SRCS += tests/kernel/test_unstuff.c tests/kernel/test_huff.c tests/kernel/test_entropy.c
 TEST_SRCS += tests/kernel/test_idct.c tests/kernel/test_upsample.c tests/kernel/test_colour.c
 TEST_SRCS += tests/kernel/test_axis.c tests/kernel/test_pack.c tests/kernel/test_region.c
-TEST_SRCS += tests/kernel/test_image.c
+TEST_SRCS += tests/kernel/test_image.c tests/kernel/test_pipeline.c tests/kernel/test_job_check.c
 TEST_LIBS_tests/kernel/test_image := -ljpeg
+TEST_LIBS_tests/kernel/test_job_check := -ljpeg
+
 
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
 tests: $(B)/tests/draw/peek.so

@@ -57,13 +57,13 @@ DLOP_STEP s32 dlop_axis_check_output(const u8 *table, u32 o, u32 region_size)
     u32 n_taps = dlop_axis_n_taps(table), precision_bits = dlop_axis_precision_bits(table), t;
     u64 span = dlop_axis_span_at(o);
     u64 weights = dlop_axis_weights_at(dlop_axis_n_out(table), n_taps, o);
-    s32 start = dlop_s32_at(table, span);
-    u32 n = dlop_u32_at(table, span + 4);
+    u32 start = dlop_u32_at(table, span), n = dlop_u32_at(table, span + 4);
     u64 magnitude = 0;
 
     if (n == 0)
         return DLOP_OK;
-    if (n > n_taps || start < 0 || !dlop_is_within((u32)start, n, region_size))
+    /* A negative start is far beyond any region when read as unsigned. */
+    if (n > n_taps || !dlop_is_within(start, n, region_size))
         return DLOP_ERR_ARGUMENT;
     for (t = 0; t < n; t++) {
         DLOP_HLS(PIPELINE II = 1)
@@ -89,8 +89,7 @@ DLOP_STEP s32 dlop_axis_check(const u8 *table, u64 n_bytes, u32 n_out, u32 regio
         dlop_axis_precision_bits(table) < 1 || dlop_axis_precision_bits(table) > 22 ||
         dlop_axis_is_gather(table) > 1)
         return DLOP_ERR_ARGUMENT;
-    if (n_out > DLOP_MAX_SIDE_PX || dlop_axis_n_taps(table) > DLOP_MAX_SIDE_PX ||
-        DLOP_AXIS_BYTES(n_out, dlop_axis_n_taps(table)) > n_bytes)
+    if (n_out > DLOP_MAX_SIDE_PX || DLOP_AXIS_BYTES(n_out, dlop_axis_n_taps(table)) > n_bytes)
         return DLOP_ERR_ARGUMENT;
     for (o = 0; o < n_out; o++) {
         if (dlop_axis_check_output(table, o, region_size) != DLOP_OK)

@@ -129,6 +129,33 @@ static void dequantised_blocks_equal_a_plain_loop(void **state)
     assert_in_range(n_refused, 500, 4500);
 }
 
+/* The last products that are accepted and the first that are refused. */
+static void the_range_of_products_is_exact(void **state)
+{
+    (void)state;
+    static const struct {
+        s16 coef;
+        u16 quant;
+        s32 expected;
+    } cases[] = {
+        {16383, 1, DLOP_OK},          {-16383, 1, DLOP_OK},
+        {5461, 3, DLOP_OK},           {-5461, 3, DLOP_OK},
+        {1, 16384, DLOP_ERR_INEXACT}, {-1, 16384, DLOP_ERR_INEXACT},
+        {8192, 2, DLOP_ERR_INEXACT},  {-8192, 2, DLOP_ERR_INEXACT},
+        {0, 65535, DLOP_OK},          {16383, 65535, DLOP_ERR_INEXACT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (u32 k = 0; k < 64; k++) {
+            struct dlop_coef_block block = {.valid = (u64)1 << k};
+            u16 quant[64] = {0};
+            s16 natural[64];
+
+            block.coef[k] = cases[i].coef;
+            quant[k] = cases[i].quant;
+            assert_int_equal(dlop_dequantise_block(&block, quant, natural), cases[i].expected);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +163,7 @@ int main(void)
         cmocka_unit_test(extreme_blocks_are_refused_without_overflow),
         cmocka_unit_test(random_blocks_are_within_one_level_of_the_definition),
         cmocka_unit_test(dequantised_blocks_equal_a_plain_loop),
+        cmocka_unit_test(the_range_of_products_is_exact),
     };
     return cmocka_run_group_tests_name("kernel/idct", tests, NULL, NULL);
 }
