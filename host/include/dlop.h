@@ -283,19 +283,26 @@ struct dlop_need {
 };
 /* Wait until the batch is complete, at most timeout_ms. DLOP_OK; DLOP_AGAIN: not yet;
  * DLOP_NEED_PIXELS: *need_out says which record of which batch the caller must decode now (the same
- * need is told again until it is answered); negative: the batch failed as a whole, see log. */
+ * need is told again until it is answered); negative: the batch failed as a whole, see log.
+ * DLOP_ERR_TOO_SMALL: a plan without a fixed size needs more room than out has, dlop_batch_out_size
+ * tells the size. A batch that fails before it is drawn leaves its stream as it was, and those
+ * behind it in the stream end with DLOP_ERR_STATE until it is released. */
 DLOP_API dlop_status dlop_batch_wait(dlop_loader *loader, dlop_batch *batch, uint32_t timeout_ms,
                                      struct dlop_need *need_out);
 /* Answer a need: pixels [height][width][channels], channels = the plan's src_channels; copied
- * before return. */
+ * before return. DLOP_ERR_ARGUMENT: the transforms would raise for this size, or it is not the size
+ * that was drawn for; the need stays. DLOP_ERR_STATE: it is not a need that was told.
+ * DLOP_ERR_TOO_SMALL, DLOP_ERR_NO_MEMORY: the batch ends with this status, see dlop_batch_wait. */
 DLOP_API dlop_status dlop_batch_supply(dlop_loader *loader, dlop_batch *batch, uint32_t position,
                                        const uint8_t *pixels, uint32_t height, uint32_t width);
 /* Answer a need: the caller's own decoder failed too. The batch ends: records after `position` are
  * not drawn, the stream goes on as it is after the records before it. Batches of this stream
- * submitted later are cancelled where they were already drawn: their wait returns DLOP_ERR_STATE
- * and the caller submits them again after releasing them. */
+ * submitted later are cancelled where one of them was already drawn: their wait returns
+ * DLOP_ERR_STATE; the caller releases them and submits them again in their order, before others of
+ * the stream. position: of the need, or of a record before it. */
 DLOP_API dlop_status dlop_batch_fail(dlop_loader *loader, dlop_batch *batch, uint32_t position);
-/* Answer a need: leave the record out. It draws nothing, its tensor is zeros; the batch goes on.
+/* Answer a need: leave the record out. It draws nothing (what it drew before its kernel refused it
+ * stays drawn), its tensor is zeros; the batch goes on.
  * What becomes of the hole (smaller batch, copy of another record) is the caller's policy. */
 DLOP_API dlop_status dlop_batch_skip(dlop_loader *loader, dlop_batch *batch, uint32_t position);
 /* State of the batch's stream before its first draw and after its last one. DLOP_ERR_STATE: not all

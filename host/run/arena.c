@@ -63,11 +63,12 @@ int dlop_arena_take(struct dlop_batch *batch)
 {
     struct dlop_loader *loader = batch->loader;
 
-    if (batch->arena.host)
+    if (batch->has_arena)
         return 1;
     if (loader->n_spares == 0)
         return 0;
     batch->arena = loader->spares[--loader->n_spares];
+    batch->has_arena = 1;
     return 1;
 }
 
@@ -75,10 +76,11 @@ void dlop_arena_give_back(struct dlop_batch *batch)
 {
     struct dlop_loader *loader = batch->loader;
 
-    if (!batch->arena.host)
+    if (!batch->has_arena)
         return;
     loader->spares[loader->n_spares++] = batch->arena;
     batch->arena = (struct dlop_buffer){0};
+    batch->has_arena = 0;
     loader->may_draw = 1;
     pthread_cond_signal(&loader->work);
 }

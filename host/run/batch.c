@@ -157,12 +157,15 @@ static void go_on(struct dlop_batch *batch)
     pthread_mutex_unlock(&loader->lock);
 }
 
-/* The stream stays as it was before the batch. */
+/* The stream is again as it was before the batch. */
 static void end_with_followers(struct dlop_batch *batch, dlop_status status)
 {
     struct dlop_loader *loader = batch->loader;
 
     pthread_mutex_lock(&loader->lock);
+    if (batch->is_drawn)
+        loader->streams[batch->stream] = batch->before;
+    batch->is_drawn = 0;
     dlop_batch_end(batch, status);
     dlop_batch_end_later(batch);
     pthread_mutex_unlock(&loader->lock);

@@ -252,13 +252,29 @@ static void fill_slot(struct dlop_batch *batch, uint32_t stream, const uint64_t 
     batch->begin_ns = dlop_clock_ns();
 }
 
+/* Whether a batch of the stream failed before it was drawn and still waits for its release: what
+ * comes after it must not draw first. The lock is held. */
+static int is_stream_broken(const struct dlop_loader *loader, uint32_t stream)
+{
+    for (uint32_t i = 0; i < loader->cfg.max_batches; i++) {
+        const struct dlop_batch *batch = &loader->slots[i];
+        if (batch->state != DLOP_BATCH_FREE && batch->stream == stream && !batch->is_drawn &&
+            batch->end_status != DLOP_OK && batch->end_status != DLOP_ERR_STATE)
+            return 1;
+    }
+    return 0;
+}
+
 static void queue_slot(struct dlop_batch *batch)
 {
     struct dlop_loader *loader = batch->loader;
 
     pthread_mutex_lock(&loader->lock);
+    int is_broken = is_stream_broken(loader, batch->stream);
     batch->serial = ++loader->n_submitted;
     batch->state = batch->next_read < batch->n ? DLOP_BATCH_READING : DLOP_BATCH_READ;
+    if (is_broken)
+        dlop_batch_end(batch, DLOP_ERR_STATE);
     loader->may_draw = 1;
     pthread_cond_broadcast(&loader->work);
     pthread_mutex_unlock(&loader->lock);

@@ -79,6 +79,7 @@ struct dlop_batch {
     uint32_t n_writing;   /* readers that write into the arena now */
     uint64_t sized_bytes; /* arena bytes of the records counted in n_sized */
     uint32_t n_sized;
+    uint8_t has_arena;
     uint8_t is_growing;    /* a reader waits for n_writing to become 0, or moves the arena */
     uint8_t is_draw_begun; /* took the stream's state */
     uint8_t is_drawn;      /* gave the stream its new state */
@@ -90,7 +91,7 @@ struct dlop_batch {
     uint8_t is_fetched; /* results are visible to the host */
     size_t used_bytes;  /* of the arena */
     uint64_t begin_ns, draw_ns, bind_ns;
-    struct dlop_buffer arena; /* host is null while the batch has none */
+    struct dlop_buffer arena; /* null while the batch has none */
     struct dlop_buffer out;
     struct dlop_launch launch;
     struct dlop_rng_state before,
