@@ -1,11 +1,12 @@
 /* JPEG decode by the plain reference: a frame's scans in, one plane of samples per component out.
  *
  * This text defines which part of a file is looked at. Each scan is decoded from its first MCU to
- * the last one that the region needs, in the scan's order; what follows is not looked at. All
- * blocks on the way must have valid codes; those inside the needed MCUs are transformed and must
- * be within the range in which decoders agree. Where a restart interval ends, its segment must
- * end, too: no whole byte may be left over. Not here: upsampling and colour (hw/core/image.h),
- * speed (driver/cpu).
+ * the last one that the region needs, in the scan's order; no later block is looked at, and no byte
+ * past the restart segment of that MCU. All blocks on the way must have valid codes; those inside
+ * the needed MCUs are transformed and must be within the range in which decoders agree. Where a
+ * restart interval ends and another follows, the segment must end, too: no whole byte may be left
+ * over.
+ * Not here: upsampling and colour (hw/core/image.h), speed (driver/cpu).
  */
 #ifndef DLOP_HW_CORE_DECODE_H
 #define DLOP_HW_CORE_DECODE_H

@@ -1,5 +1,5 @@
-/* A whole job in memory for the kernel tests: buffers of exactly the needed sizes that end at closed
- * pages, and the reference run over them. */
+/* A whole job in memory for the kernel tests: buffers of exactly the needed sizes that end at
+ * closed pages, and the reference run over them. */
 #ifndef DLOP_TESTS_KERNEL_JOB_H
 #define DLOP_TESTS_KERNEL_JOB_H
 

@@ -76,8 +76,8 @@ static inline struct test_table table_gather(u32 n_out, s32 first, s32 step)
     return table;
 }
 
-/* Random spans over region_size positions (some of them empty) and weights whose sum is about 1, some
- * negative, as large as a checked table may have them. */
+/* Random spans over region_size positions (some of them empty) and weights whose sum is about 1,
+ * some negative, as large as a checked table may have them. */
 static inline struct test_table table_random(struct random_state *random, u32 n_out,
                                              u32 region_size)
 {

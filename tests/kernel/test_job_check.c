@@ -351,7 +351,7 @@ static void random_jobs_are_safe(void **state)
             size_t limit = random_u32(&random) % 2 ? 104 : in_bytes;
             test->in[random_u32(&random) % limit] ^= (u8)(1 << random_u32(&random) % 8);
         }
-        /* Sizes of which the reference would rightly ask for gigabytes are another test's matter. */
+        /* Not sizes for which the reference would rightly ask for gigabytes. */
         if (test->job.src_width_px < 4096 && test->job.src_height_px < 4096)
             n_ok += test_job_run(test) == DLOP_OK;
         memcpy(test->in, sound[n % 3], in_bytes);

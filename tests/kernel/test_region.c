@@ -29,16 +29,21 @@ static void random_frame(struct random_state *random, struct dlop_jpeg_frame *fr
     }
 }
 
-/* Widen range by the MCUs of the samples that output positions [first, first + n) use. */
-static void touch(u32 first, u32 n, u32 ratio, u32 n_samples, u32 n_blocks, int has_filter,
-                  u32 range[2])
+/* One axis of a component. */
+struct axis {
+    u32 ratio, n_samples, n_blocks;
+};
+
+/* Widen range by the MCUs of the samples that output positions [first, first + n) use, whichever
+ * filter it is: ratio 2 may use the sample beside. */
+static void touch(struct axis axis, u32 first, u32 n, u32 range[2])
 {
     for (u32 p = first; p < first + n; p++) {
-        u32 samples[2] = {p / ratio, p / ratio};
-        if (has_filter)
-            samples[1] = dlop_upsample_beside(p, n_samples);
+        u32 samples[2] = {p / axis.ratio, p / axis.ratio};
+        if (axis.ratio == 2)
+            samples[1] = dlop_upsample_beside(p, axis.n_samples);
         for (int i = 0; i < 2; i++) {
-            u32 mcu = samples[i] / (8 * n_blocks);
+            u32 mcu = samples[i] / (8 * axis.n_blocks);
             range[0] = mcu < range[0] ? mcu : range[0];
             range[1] = mcu + 1 > range[1] ? mcu + 1 : range[1];
         }
@@ -66,9 +71,8 @@ static void regions_hold_every_sample_that_is_used(void **state)
         dlop_region_mcus(&geometry, rect, &got);
         for (u32 i = 0; i < frame.n_components; i++) {
             const struct dlop_component_geometry *c = &geometry.component[i];
-            /* Whichever filter: ratio 2 may use the sample beside. */
-            touch(rect[0], rect[2], c->ratio_x, c->width_samples, c->blocks_x, c->ratio_x == 2, x);
-            touch(rect[1], rect[3], c->ratio_y, c->height_samples, c->blocks_y, c->ratio_y == 2, y);
+            touch((struct axis){c->ratio_x, c->width_samples, c->blocks_x}, rect[0], rect[2], x);
+            touch((struct axis){c->ratio_y, c->height_samples, c->blocks_y}, rect[1], rect[3], y);
         }
         if (got.x_begin > x[0] || got.x_end < x[1] || got.y_begin > y[0] || got.y_end < y[1] ||
             got.x_end > geometry.mcus_x || got.y_end > geometry.mcus_y)
