@@ -207,7 +207,7 @@ def loader_mode(loader: Any) -> str:
     if loader is folder.default_loader or loader is folder.pil_loader:
         stock.check_function(loader, "the dataset's loader")
         stock.check_function(folder.pil_loader, "pil_loader")
-        _check_pillow()
+        check_pillow()
         if loader is folder.default_loader and torchvision.get_image_backend() != "PIL":
             raise Unmapped(f"image backend {torchvision.get_image_backend()}")
         return "RGB"
@@ -234,7 +234,8 @@ def _upper(function: Any) -> tuple[str, ...]:
     return inner.__code__.co_names if inner is not None else ()
 
 
-def _check_pillow() -> None:
+def check_pillow() -> None:
+    """Raise stock.Modified where Pillow's way to a JPEG's pixels was replaced."""
     from PIL import Image, ImageFile, JpegImagePlugin
 
     stock.check_modules(("PIL.Image", "PIL.ImageFile", "PIL.JpegImagePlugin", "PIL.ImageOps"))

@@ -247,3 +247,10 @@ def decode(data: bytes, width: int, height: int, channels: int) -> bytes | None:
         shared_decoder().address, data, len(data), channels, out, len(out)
     )
     return out.raw if status == _lib.OK else None
+
+
+def jpeg_info(data: bytes) -> _lib.ImageInfo | None:
+    """Header of a JPEG file that the kernels can decode, else None."""
+    info, reason = _lib.ImageInfo(), C.create_string_buffer(120)
+    status = _lib.lib().dlop_jpeg_info(data, len(data), C.byref(info), reason, len(reason))
+    return info if status == _lib.OK else None

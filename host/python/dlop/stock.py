@@ -55,6 +55,7 @@ def _is_ours(function: types.FunctionType, folders: tuple[str, ...]) -> bool:
 def is_stock_function(function: Any) -> bool:
     """True for builtins and for functions compiled from the framework's files."""
     function = getattr(function, "__func__", function)
+    function = getattr(function, "_dlop_stock", function)  # our own swap of it (tier B)
     if not isinstance(function, types.FunctionType):
         return isinstance(function, (types.BuiltinFunctionType, type))
     wrapped = getattr(function, "__wrapped__", None)
