@@ -10,10 +10,10 @@
 #include "hw/core/image.h"
 #include "tests/kernel/axis_table.h"
 
-#define IN_BYTES        ((size_t)24 << 20)
-#define OUT_BYTES       ((size_t)16 << 20)
+#define IN_BYTES        ((size_t)8 << 20)
+#define OUT_BYTES       ((size_t)8 << 20)
 #define CONSTANTS_BYTES ((size_t)KIT_MAX_JOBS * 3 * 256 * 8)
-#define MAX_OUT_PX      90
+#define MAX_OUT_PX      70
 
 /* ---- photographs ---- */
 
@@ -361,6 +361,8 @@ void kit_check(struct kit *kit, const struct random_state *random)
                         i, got->status, got->bytes_written, got->blocks_decoded, want->status,
                         want->bytes_written, want->blocks_decoded);
     }
+    if (!memcmp(out, kit->expected_out, kit->out.size_bytes))
+        return;
     for (size_t b = 0; b < kit->out.size_bytes; b++)
         if (out[b] != kit->expected_out[b])
             RANDOM_FAIL(random, "byte %zu of the output is %d instead of %d", b, out[b],
