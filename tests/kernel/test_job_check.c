@@ -314,14 +314,14 @@ static void too_little_scratch_is_refused(void **state)
     (void)state;
     static struct dlop_image_work work;
     struct test_job test;
-    u8 scratch[1];
 
     open_small(&test, DLOP_JOB_PIXELS, 0);
     assert_int_equal(dlop_image_prepare(&test.job, &test.memory, &work), DLOP_OK);
-    test.memory.scratch = scratch;
     test.memory.scratch_bytes = work.scratch_bytes - 1;
+    test.memory.scratch = guard_alloc(test.memory.scratch_bytes);
     assert_int_equal(dlop_image_run(&test.job, &test.memory, &work, &test.completion),
                      DLOP_ERR_TOO_SMALL);
+    guard_free(test.memory.scratch, test.memory.scratch_bytes);
     test_job_close(&test);
 }
 
