@@ -66,29 +66,6 @@ static dlop_status map_reflect(struct dlop_index_map *map, int32_t before, int32
     return DLOP_OK;
 }
 
-static int32_t bring_back(const struct dlop_link *link, int32_t q)
-{
-    if (q >= 0 && q < link->n)
-        return q;
-    if (link->mode == DLOP_PAD_EDGE)
-        return q < 0 ? 0 : link->n - 1;
-    /* Symmetric repeats the pixel at the edge, reflect does not. */
-    int32_t repeats = link->mode == DLOP_PAD_SYMMETRIC;
-    return q < 0 ? -q - repeats : 2 * (link->n - 1) - q + repeats;
-}
-
-int32_t dlop_index_map_at(const struct dlop_index_map *map, int32_t p)
-{
-    for (uint32_t i = map->n_links; i-- > 0;) {
-        const struct dlop_link *link = &map->link[i];
-        int32_t q = link->offset + link->sign * p;
-        if (q < link->begin || q >= link->end)
-            return -1;
-        p = bring_back(link, q);
-    }
-    return p;
-}
-
 /* ---- the two axes together ---- */
 
 /* Map that the next step changes. */

@@ -52,8 +52,30 @@ struct dlop_fold {
 dlop_status dlop_fold_steps(const struct dlop_drawn *drawn, uint32_t width_px, uint32_t height_px,
                             uint32_t src_channels, struct dlop_fold *fold_out) DLOP_MUST_USE;
 
+/* Position before the link that is shown at q in [begin, end). */
+static inline int32_t dlop_link_bring_back(const struct dlop_link *link, int32_t q)
+{
+    if (q >= 0 && q < link->n)
+        return q;
+    if (link->mode == DLOP_PAD_EDGE)
+        return q < 0 ? 0 : link->n - 1;
+    /* Symmetric repeats the pixel at the edge, reflect does not. */
+    int32_t repeats = link->mode == DLOP_PAD_SYMMETRIC;
+    return q < 0 ? -q - repeats : 2 * (link->n - 1) - q + repeats;
+}
+
 /* Source position shown at position p, or -1 for none. */
-int32_t dlop_index_map_at(const struct dlop_index_map *map, int32_t p);
+static inline int32_t dlop_index_map_at(const struct dlop_index_map *map, int32_t p)
+{
+    for (uint32_t i = map->n_links; i-- > 0;) {
+        const struct dlop_link *link = &map->link[i];
+        int32_t q = link->offset + link->sign * p;
+        if (q < link->begin || q >= link->end)
+            return -1;
+        p = dlop_link_bring_back(link, q);
+    }
+    return p;
+}
 
 /* Grey of a colour as Pillow's convert("L") gives it. */
 uint8_t dlop_fold_grey(const uint8_t rgb[3]);
