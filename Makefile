@@ -32,7 +32,7 @@ VERSION := $(shell sed -n 's/^.define DLOP_VERSION "\(.*\)"/\1/p' host/include/d
 COMMIT := $(or $(shell git describe --always --dirty --exclude='*' 2>/dev/null),unknown)
 
 # Goals that prepare the machine first, and goals that need no configuration at all.
-SETUP_GOALS := demo test check bench fuzz-smoke photos
+SETUP_GOALS := demo test check bench fuzz fuzz-smoke fuzz-guided photos vectors
 PLAIN_GOALS := help setup clean
 GOALS := $(or $(MAKECMDGOALS),all)
 
@@ -78,6 +78,9 @@ ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SAN)
 endif
+ifeq ($(CONFIG),fuzz-guided)
+CFLAGS += -fsanitize=fuzzer-no-link
+endif
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
@@ -99,6 +102,7 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
 TESTS := $(TEST_SRCS:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRCS:%.c=$(B)/%)
+FUZZ_COMMON_SRCS := tests/fuzz/driver.c tests/fuzz/mutate.c tests/fuzz/pillow_oracle.c
 
 # The one file that knows commit and flags, so that a new commit compiles one file anew.
 BUILD_INFO_SRC := host/base/version.c
@@ -150,15 +154,23 @@ $(TESTS): $(B)/%: $(B)/%.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(TEST_LIBS_$*) $(LDLIBS)
 
-$(FUZZERS): $(B)/%: $(B)/%.o $(B)/libdlop.a
+# Fuzz targets with the plain driver, and guided by coverage (clang, CONFIG=fuzz-guided).
+$(B)/tests/fuzz/common.a: $(FUZZ_COMMON_SRCS:%.c=$(B)/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(FUZZERS): $(B)/%: $(B)/%.o $(B)/tests/fuzz/common.a $(B)/libdlop.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ $(TEST_LIBS_$*) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -ljpeg $(LDLIBS)
+
+$(FUZZERS:%=%-guided): $(B)/%-guided: $(B)/%.o $(B)/tests/fuzz/pillow_oracle.o $(B)/libdlop.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ -ljpeg $(LDLIBS)
 
 clean: #: remove what was built, but not .venv
 	rm -rf build
 
 # ---- demo and test -------------------------------------------------------------------------------
-.PHONY: setup photos demo test bench fuzz-smoke fuzz-run
+.PHONY: setup photos vectors demo test bench fuzz fuzz-smoke fuzz-guided fuzz-guided-run
 PHOTO_SETS ?= imagenet tiny cifar
 
 setup: #: install what is missing: Debian packages, .venv
@@ -178,7 +190,7 @@ $(foreach t,$(TEST_SRCS:.c=),$(B)/$(t) $(or $(TEST_TIER_$(t)),quick) $(or $(TEST
 )
 endef
 
-test: all tests photos #: set up, build and run the tests (see T, TIER)
+test: all tests photos vectors #: set up, build and run the tests (see T, TIER)
 	$(file >$(B)/tests.list,$(tests_list))
 	$(Q)tests/run --build $(B) --python $(PYTHON) --tier $(TIER) $(if $(T),--select $(T)) \
 		$(if $(SAN),--only-c)
@@ -186,11 +198,22 @@ test: all tests photos #: set up, build and run the tests (see T, TIER)
 bench: all build/photos/imagenet/stats.json #: images per second beside the script's own loader
 	$(Q)$(B)/dlop bench loader --data build/photos/imagenet/train --cores 1
 
-fuzz-smoke: photos #: a fixed number of fuzzing runs of each target
-	$(Q)$(MAKE) CC=clang CONFIG=fuzz SAN=address,undefined fuzz-run
+vectors: build/vectors/manifest.tsv #: files of every kind for tests and fuzzing
+build/vectors/manifest.tsv: tests/vectors/make_vectors build/photos/tiny/stats.json
+	$(Q)$(PYTHON) tests/vectors/make_vectors
 
-fuzz-run: $(FUZZERS)
-	$(Q)tests/fuzz/run $(FUZZERS)
+fuzz-smoke: all vectors #: a fixed number of fuzzing runs of each target
+	$(Q)$(MAKE) SAN=address,undefined N=1000 fuzz
+	$(Q)$(PYTHON) tests/fuzz/pillow --library $(B)/libdlop.so --n 3000
+
+fuzz: vectors $(FUZZERS) #: N=100000 mutants with sane headers, 10 N of any kind (give SAN, too)
+	$(Q)tests/fuzz/run --n $(or $(N),100000) --seed $(or $(SEED),1) $(FUZZERS)
+
+fuzz-guided: vectors #: fuzzing guided by coverage, SECONDS=60 for each target
+	$(Q)$(MAKE) CC=clang CONFIG=fuzz-guided SAN=address,undefined fuzz-guided-run
+
+fuzz-guided-run: $(FUZZERS:%=%-guided)
+	$(Q)tests/fuzz/run --guided $(or $(SECONDS),60) $^
 
 # ---- check: what CI and developers run before a submission ---------------------------------------
 .PHONY: check check-format check-lint check-headers check-symbols check-analyse check-python
@@ -255,4 +278,4 @@ help: #: this text
 	@echo "variables"
 	@sed -n 's/^#: /  /p' Makefile
 
--include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d)
+-include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(FUZZ_COMMON_SRCS:%.c=$(B)/%.d)

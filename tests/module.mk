@@ -17,7 +17,6 @@ TEST_SRCS += tests/kernel/test_image.c tests/kernel/test_pipeline.c tests/kernel
 TEST_LIBS_tests/kernel/test_image := -ljpeg
 TEST_LIBS_tests/kernel/test_job_check := -ljpeg
 
-
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
 tests: $(B)/tests/draw/peek.so
 $(B)/tests/draw/peek.so: $(B)/tests/draw/peek.o $(B)/libdlop.a
@@ -30,6 +29,8 @@ include tests/driver/module.mk
 
 # host/base, host/source, host/format.
 TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c
+FUZZ_SRCS += tests/fuzz/fuzz_jpeg_parse.c tests/fuzz/fuzz_jpeg_decode.c
+FUZZ_SRCS += tests/fuzz/fuzz_job.c tests/fuzz/fuzz_text.c
 TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c
 TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
 

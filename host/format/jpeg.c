@@ -289,8 +289,7 @@ static dlop_status read_scan(struct parser *parser, const struct segment *segmen
     if (memcmp(body + 1 + 2 * n, "\0\x3F\0", 3) != 0)
         return refuse(parser, DLOP_ERR_BAD_DATA, "scan header that is not sequential");
 
-    if (frame->n_scans == 0)
-        frame->colour = (uint8_t)decide_colour(parser);
+    frame->colour = (uint8_t)decide_colour(parser); /* the same for all scans: see read_app */
     struct dlop_jpeg_scan *scan = &frame->scan[frame->n_scans++];
     scan->n_components = (uint8_t)n;
     scan->restart_interval = parser->restart_interval;

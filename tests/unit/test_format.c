@@ -63,7 +63,6 @@ static const struct bytes plain_parts[PART_COUNT] = {
     [PART_EOI] = BYTES("\xFF\xD9"),
 };
 
-/* The same in grey. */
 static const struct bytes grey_sof = BYTES("\xFF\xC0\0\x0B\x08\0\x08\0\x08\1\1\x11\0");
 static const struct bytes grey_sos = BYTES("\xFF\xDA\0\x08\1\1\0\0\x3F\0");
 
@@ -89,7 +88,6 @@ static dlop_status parse_parts(const struct bytes parts[PART_COUNT], struct dlop
     return parse_exact(file.bytes, file.n, 0, frame, reason);
 }
 
-/* The plain file with some parts exchanged. */
 struct change {
     enum part part;
     struct bytes bytes;
@@ -167,8 +165,8 @@ static void colours_are_guessed_as_libjpeg_does(void **state)
         {BYTES(ADOBE("\2")), "RGB", DLOP_JPEG_YCC},
         {BYTES(ADOBE("\0") JFIF), "\1\2\3", DLOP_JPEG_YCC},
         {BYTES(ADOBE("\0") ADOBE("\1")), "\1\2\3", DLOP_JPEG_YCC},
-        {BYTES(ADOBE_SHORT), "\1\2\3", DLOP_JPEG_YCC},
-        {BYTES("\xFF\xE0\0\x0EJFIF\0\1\1\0\0\1\0\1"), "RGB",
+        {BYTES(ADOBE_SHORT), "RGB", DLOP_JPEG_RGB},
+        {BYTES("\xFF\xE0\0\x0FJFIF\0\1\1\0\0\1\0\1\0"), "RGB",
          DLOP_JPEG_RGB}, /* too short for JFIF */
         {BYTES("\xFF\xE0\0\x10JFIFX\1\1\0\0\1\0\1\0\0"), "RGB", DLOP_JPEG_RGB},
         {BYTES("\xFF\xE1\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"), "RGB", DLOP_JPEG_RGB},
@@ -418,6 +416,10 @@ static const struct refusal refusals[] = {
     {PART_DC, BYTES("\xFF\xC4\0\x15\0\2" NO_CODES "\0\1"), DLOP_ERR_BAD_DATA, "no prefix code"},
     {PART_DC, BYTES("\xFF\xC4\0\x17\0\1\1\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\2\3"), DLOP_ERR_BAD_DATA,
      "no prefix code"},
+    {PART_DC,
+     BYTES("\xFF\xC4\1\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2\xFF" SIXTY_FOUR SIXTY_FOUR SIXTY_FOUR
+               SIXTY_FOUR "\1"),
+     DLOP_ERR_BAD_DATA, "symbols than"},
     {PART_DC, BYTES("\xFF\xC4\0\x14\0\1" NO_CODES "\x0C"), DLOP_ERR_BAD_DATA, "beyond 11 bits"},
     {PART_SOS, BYTES("\xFF\xDA\0\x0D\3\1\0\2\0\3\0\0\x3F\0\0"), DLOP_ERR_BAD_DATA, "scan header"},
     {PART_SOS, BYTES("\xFF\xDA\0\2"), DLOP_ERR_BAD_DATA, "scan header of"},
