@@ -30,7 +30,7 @@ def _hello(event):
     try:
         link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
         try:
-            message = "%d %s" % (os.getpid(), event)
+            message = f"{os.getpid()} {event}"
             link.sendto(message.encode(), _socket.MSG_DONTWAIT, b"\0" + os.fsencode(name))
         finally:
             link.close()
@@ -86,7 +86,7 @@ class _Finder:
                 getattr(dlop.hook, patch)(module)
                 _hello("torch")
             except Exception as error:  # the script must not notice
-                sys.stderr.write("dlop: not attached: %s: %s\n" % (type(error).__name__, error))
+                sys.stderr.write(f"dlop: not attached: {type(error).__name__}: {error}\n")
 
         spec.loader.exec_module = exec_module
 

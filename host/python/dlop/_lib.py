@@ -6,6 +6,7 @@ loaded before the first call of lib(). Not here: any knowledge of PyTorch.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes as C
 import functools
 import os
@@ -196,7 +197,7 @@ def library_path() -> str:
     raise LibraryError("libdlop.so not found (DLOP_LIBRARY names it)")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def lib() -> C.CDLL:
     """The loaded library, its prototypes set and its version checked."""
     path = library_path()
@@ -255,10 +256,8 @@ class Handle:
             function(self._parent, C.byref(holder))
 
     def __del__(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # interpreter shutdown: modules may be gone
             self.close()
-        except Exception:  # interpreter shutdown: modules may be gone
-            pass
 
 
 _contexts: dict[int, Handle] = {}

@@ -188,7 +188,7 @@ def _folder(dataset: Any, module: Any) -> Base:
     return base
 
 
-_folders: "weakref.WeakKeyDictionary[Any, Any]" = weakref.WeakKeyDictionary()
+_folders: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def _read_folder(dataset: Any, mode: str, samples: list[Any]) -> Base:
@@ -212,14 +212,19 @@ def loader_mode(loader: Any) -> str:
             raise Unmapped(f"image backend {torchvision.get_image_backend()}")
         return "RGB"
     io = sys.modules.get("torchvision.io.image")
-    if io is not None and isinstance(loader, functools.partial):
-        if loader.func in (io.read_image, getattr(io, "decode_image", None)) and not loader.args:
-            mode = loader.keywords.get("mode")
-            is_rgb = mode is io.ImageReadMode.RGB or (isinstance(mode, str) and mode == "RGB")
-            if is_rgb and set(loader.keywords) == {"mode"} and _takes_path(loader.func, mode):
-                stock.check_modules(("torchvision.io.image",))
-                return "tensor"
+    if io is not None and isinstance(loader, functools.partial) and _gives_rgb(loader, io):
+        stock.check_modules(("torchvision.io.image",))
+        return "tensor"
     raise Unmapped(f"loader {describe(loader)}")
+
+
+def _gives_rgb(loader: functools.partial[Any], io: Any) -> bool:
+    """partial(read_image or decode_image, mode=RGB) and nothing else."""
+    if loader.func not in (io.read_image, getattr(io, "decode_image", None)) or loader.args:
+        return False
+    mode = loader.keywords.get("mode")
+    is_rgb = mode is io.ImageReadMode.RGB or (isinstance(mode, str) and mode == "RGB")
+    return is_rgb and set(loader.keywords) == {"mode"} and _takes_path(loader.func, mode)
 
 
 def _takes_path(function: Any, mode: Any) -> bool:
@@ -310,7 +315,7 @@ def _transformed(targets: list[Any], transform: Any) -> list[Any]:
 
 def is_pure(function: Any) -> bool:
     """A function that can reach nothing but its argument, constants and a few builtins."""
-    if isinstance(function, type) or isinstance(function, types.BuiltinFunctionType):
+    if isinstance(function, (type, types.BuiltinFunctionType)):
         owner = getattr(function, "__self__", None)
         return function in _PURE_BUILTINS or (type(owner) is dict and function.__name__ == "get")
     if isinstance(function, types.MethodWrapperType):
@@ -343,7 +348,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def source_paths(records: Records, absolute: bool) -> tuple[bytes, int]:
-    """Zero-terminated names of all files; absolute where the script may change folders meanwhile."""
+    """Zero-terminated names of all files; absolute: a script may change its folder meanwhile."""
     here = os.getcwd() if absolute else ""
     names = [
         os.fsencode(os.path.join(here, path)) for base in records.bases for path in base.paths or ()

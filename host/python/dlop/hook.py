@@ -18,8 +18,8 @@ from typing import Any
 from . import _lib, job, probe, report, stock
 from .transforms import Unmapped, describe
 
-_broken: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()
-_accelerated: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_broken: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_accelerated: weakref.WeakSet[Any] = weakref.WeakSet()
 _KNOWN_ARGUMENTS = {
     "dataset",
     "batch_size",

@@ -10,6 +10,7 @@ Not here: which loaders qualify (hook.py), batches in flight (engine.py).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import weakref
@@ -29,7 +30,7 @@ from .engine import REPLAY, Engine, Entry, TimedOut
 from .job import Job
 
 _MAX_IN_FLIGHT = 64
-_live: "weakref.WeakSet[TierAIter]" = weakref.WeakSet()
+_live: weakref.WeakSet[TierAIter] = weakref.WeakSet()
 
 
 def close_all() -> None:
@@ -81,10 +82,8 @@ class TierAIter(_BaseDataLoaderIter):
             engine.close()
 
     def __del__(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # interpreter shutdown
             self._shutdown()
-        except Exception:  # interpreter shutdown
-            pass
 
     def _finish(self, entry: Entry, engine: Engine) -> Any:
         """The complete entry as (images, targets) before collation; removes it from the queue."""
@@ -214,10 +213,8 @@ class WorkersIter(TierAIter):
             engine.wait(entry, self._timeout)
         except TimedOut:
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds") from None
-        if entry.state == REPLAY:
-            data = self._replay(entry, engine)
-        else:
-            data = self._serve(entry, engine)
+        serve = self._replay if entry.state == REPLAY else self._serve
+        data = serve(entry, engine)
         self._try_put_index()
         if isinstance(data, batches.ExceptionWrapper):
             data.reraise()

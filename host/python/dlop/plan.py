@@ -14,7 +14,7 @@ from . import _lib, probe, rng
 from .transforms import OpSpec, Recipe, Unmapped
 
 _TEST_SIZES = ((151, 113), (120, 260))
-_plans: dict[tuple[Any, ...], "Plan"] = {}
+_plans: dict[tuple[Any, ...], Plan] = {}
 
 
 class Plan:

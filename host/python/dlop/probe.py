@@ -59,9 +59,9 @@ def _probe_uniform(rules: _lib.DrawRules) -> int:
         uniform = _lib.lib().dlop_rng_uniform
         uniform(state, rules, -_LOG_RATIO, _LOG_RATIO, out.data_ptr(), _N_DRAWS)
         uniform(state, rules, 0.08, 1.0, out_single.data_ptr(), 16)
-        if _bytes(out) == _bytes(wanted) and _bytes(out_single) == _bytes(torch.cat(single)):
-            if rng.same(state, rng.from_torch(generator.get_state())):
-                return fused
+        made, given = _bytes(out) + _bytes(out_single), _bytes(wanted) + _bytes(torch.cat(single))
+        if made == given and rng.same(state, rng.from_torch(generator.get_state())):
+            return fused
     raise ProbeFailed("torch's uniform_ follows no known rule")
 
 

@@ -8,6 +8,7 @@ the ranks of a distributed run end up in one report. Schema "dlop.report/1".
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any
 from . import _lib
 
 _MAX_FILES = 10_000
+is_quiet = False  # a measurement, whose lines nobody wants
 
 
 @dataclass
@@ -69,6 +71,8 @@ class Loader:
 
 def note(text: str) -> None:
     """One line on standard error."""
+    if is_quiet:
+        return
     rank = os.environ.get("RANK", "")
     many = rank and os.environ.get("WORLD_SIZE", "1") not in ("", "1")
     try:
@@ -79,7 +83,7 @@ def note(text: str) -> None:
 
 
 _loaders: list[Loader] = []
-_by_object: "weakref.WeakKeyDictionary[Any, Loader]" = weakref.WeakKeyDictionary()
+_by_object: weakref.WeakKeyDictionary[Any, Loader] = weakref.WeakKeyDictionary()
 _pid = os.getpid()
 
 
@@ -95,10 +99,8 @@ def of(loader: Any, dataset: str, records: int | None) -> Loader:
         _loaders.append(entry)
         if len(_loaders) == 1 and os.environ.get("DLOP_REPORT"):
             atexit.register(_write_at_exit, os.getpid())
-        try:
+        with contextlib.suppress(TypeError):
             _by_object[loader] = entry
-        except TypeError:
-            pass
     entry.dataset, entry.records = dataset, records
     return entry
 
