@@ -1,5 +1,5 @@
-/* How many threads this rank may use: the smallest of affinity mask and cgroup quota, divided by the
- * ranks on this host.
+/* How many threads this rank may use: the smallest of affinity mask and cgroup quota, divided by
+ * the ranks on this host.
  *
  * cgroup v2 has one line "0::PATH" in proc/self/cgroup and the limit in cpu.max ("QUOTA PERIOD" or
  * "max PERIOD"); v1 has a line "N:cpu,cpuacct:PATH" and the limit in cpu.cfs_quota_us (-1 = none)

@@ -58,8 +58,8 @@ static size_t runs_bytes(const struct dlop_cpu_axis *axis)
     return round_to_64((size_t)axis->n_out * sizeof axis->run[0]);
 }
 
-/* A pair of taps is 32 bytes of high parts and 32 of low parts for two outputs, and a block has four
- * such couples. */
+/* A pair of taps is 32 bytes of high parts and 32 of low parts for two outputs, and a block has
+ * four such couples. */
 static size_t block_weight_bytes(const struct dlop_cpu_axis *axis)
 {
     return axis_n_blocks(axis) * (size_t)4 * ((axis->longest_span + 1) / 2) * 64;

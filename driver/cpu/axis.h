@@ -77,7 +77,8 @@ void dlop_cpu_axis_fill(const struct dlop_cpu_axis *axis, u8 *row_out);
 void dlop_cpu_axis_x_plan_none(struct dlop_cpu_axis *axis);
 void dlop_cpu_axis_x_plan_avx2(struct dlop_cpu_axis *axis);
 
-/* axis_x: one row [source width][4] to [n_out][4]. Fill outputs and the fourth byte are undefined. */
+/* axis_x: one row [source width][4] to [n_out][4]. Fill outputs and the fourth byte are
+ * undefined. */
 void dlop_cpu_axis_x_reference(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 void dlop_cpu_axis_x_avx2(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 

@@ -1,9 +1,9 @@
 /* The two resampling passes with AVX2: equal to hw/core/axis.h in red, green and blue.
  *
  * Key idea: the processor multiplies pairs of 16-bit numbers and adds the products in 32 bits, but
- * weights have 22 bits and more. A weight k is split into high = k >> 11 and low = k & 2047; the sum
- * of the high products times 2^11 plus the sum of the low ones is the exact sum modulo 2^32, and
- * the check of the table says that the sum fits. Weights of 16 bits need no split.
+ * weights have 22 bits and more. A weight k is split into high = k >> 11 and low = k & 2047; the
+ * sum of the high products times 2^11 plus the sum of the low ones is the exact sum modulo 2^32,
+ * and the check of the table says that the sum fits. Weights of 16 bits need no split.
  *
  * x: outputs go in blocks of 8, in each block four couples (i, i + 4); a couple fills one register,
  * one output in each 128-bit lane with its four channels, so that the final packs put 8 pixels in

@@ -1,9 +1,9 @@
 /* Colour with AVX2, in 16 bits where the formulas allow.
  *
- * The products of hw/core/colour.h do not fit in 16 bits, but parts of them do: 91881 = 65536 + 26345,
- * 116130 = 2 * 65536 - 14942 and -46802 = -65536 + 18734, and whole multiples of 65536 leave the
- * rounding shift by 16 unchanged. (a * k + 32768) >> 16 is ((2 a * k >> 16) + 1) >> 1 for the two
- * channels of one product; green sums two products and takes 32 bits.
+ * The products of hw/core/colour.h do not fit in 16 bits, but parts of them do: 91881 = 65536 +
+ * 26345, 116130 = 2 * 65536 - 14942 and -46802 = -65536 + 18734, and whole multiples of 65536 leave
+ * the rounding shift by 16 unchanged. (a * k + 32768) >> 16 is ((2 a * k >> 16) + 1) >> 1 for the
+ * two channels of one product; green sums two products and takes 32 bits.
  */
 #include "driver/cpu/colour.h"
 

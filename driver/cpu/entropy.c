@@ -7,25 +7,101 @@
 #include "driver/cpu/idct.h"
 #include "hw/core/unstuff.h"
 
-/* AC entries of one symbol: as many as its code has continuations. */
-static void fill_ac(struct dlop_cpu_huff *huff, u32 code, u32 entry)
-{
-    u32 code_bits = DLOP_HUFF_CODE_BITS(entry), size = DLOP_HUFF_SIZE(entry);
-    u32 total_bits = code_bits + size;
-    u32 spare_bits = DLOP_CPU_AC_LOOKUP_BITS - code_bits;
-    u32 advance = DLOP_HUFF_ADVANCE(entry);
-    u32 *out = &huff->lookup.ac[code << spare_bits];
+/* The AC symbol that a lookup begins with. */
+struct first_symbol {
+    u8 code_bits; /* 0: longer than the lookup, or no code */
+    u8 size;
+    u8 advance;
+    s8 value; /* where it is in the lookup and small */
+};
 
-    if (advance == DLOP_HUFF_ADVANCE_EOB)
-        advance = DLOP_CPU_EOB_ADVANCE;
-    for (u32 i = 0; i < 1u << spare_bits; i++) {
-        if (entry & DLOP_HUFF_BAD)
-            out[i] = DLOP_CPU_BAD_ADVANCE << 8 | code_bits;
-        else if (total_bits > DLOP_CPU_AC_LOOKUP_BITS)
-            out[i] = size << 16 | advance << 8 | DLOP_CPU_AC_LONG | code_bits;
-        else
-            out[i] =
-                (u32)value_of((u64)i << (64 - spare_bits), size) << 16 | advance << 8 | total_bits;
+#define MAX_GROUP_SIZE 7  /* value bits of -127..127 */
+#define MAX_ADVANCE    33 /* from index 63 on it stays below DLOP_CPU_END_ADVANCE + 1 */
+
+static void find_first_symbols(const struct dlop_huff_table *core, struct first_symbol *first)
+{
+    const u32 n_bits = DLOP_CPU_AC_LOOKUP_BITS, end = core->limit[n_bits - 1] >> (16 - n_bits);
+    u32 at = 0;
+
+    for (u32 i = 0; at < end; i++) {
+        u32 entry = core->entry[i], size = DLOP_HUFF_SIZE(entry);
+        u32 spare_bits = n_bits - DLOP_HUFF_CODE_BITS(entry);
+        struct first_symbol symbol = {
+            .code_bits = (u8)(entry & DLOP_HUFF_BAD ? 0 : DLOP_HUFF_CODE_BITS(entry)),
+            .size = (u8)size,
+            .advance = (u8)DLOP_HUFF_ADVANCE(entry),
+        };
+        bool has_value = size <= MAX_GROUP_SIZE && size <= spare_bits;
+
+        for (u32 rest = 0; rest < 1u << spare_bits; rest++, at++) {
+            if (has_value)
+                symbol.value = (s8)value_of((u64)rest << 1 << (63 - spare_bits), size);
+            first[at] = symbol;
+        }
+    }
+    memset(first + at, 0, ((1u << n_bits) - at) * sizeof(*first));
+}
+
+/* Entry of lookup.ac. */
+static u32 group_symbols(const struct first_symbol *first, u32 window)
+{
+    const u32 n_bits = DLOP_CPU_AC_LOOKUP_BITS, mask = (1u << n_bits) - 1;
+    const struct first_symbol *a = &first[window], *b;
+    u32 n_used = (u32)a->code_bits + a->size, advance = a->advance, entry;
+
+    if (a->code_bits != 0 && advance == DLOP_HUFF_ADVANCE_EOB)
+        return n_used | DLOP_CPU_END_ADVANCE << 8 | 1u << 16;
+    if (a->code_bits == 0 || n_used > n_bits || a->size > MAX_GROUP_SIZE || advance > 16)
+        return DLOP_CPU_AC_LONG | a->code_bits | advance << 8 | (u32)a->size << 16;
+    entry = advance << 16;
+    b = &first[window << n_used & mask];
+    if (b->code_bits != 0 && n_used + b->code_bits + b->size <= n_bits &&
+        b->size <= MAX_GROUP_SIZE && b->advance <= 16) {
+        n_used += (u32)b->code_bits + b->size;
+        advance += b->advance;
+        entry |= (u32)b->value << 24;
+        b = &first[window << n_used & mask];
+    }
+    if (b->code_bits != 0 && n_used + b->code_bits <= n_bits &&
+        b->advance == DLOP_HUFF_ADVANCE_EOB) {
+        n_used += b->code_bits;
+        advance += DLOP_CPU_GROUP_END_ADVANCE;
+    }
+    return entry | advance << 8 | n_used;
+}
+
+/* Entry of skip. */
+static u32 group_skipped(const struct first_symbol *first, u32 window)
+{
+    const u32 n_bits = DLOP_CPU_AC_LOOKUP_BITS, mask = (1u << n_bits) - 1;
+    u32 n_used = 0, advance = 0;
+
+    while (n_used < n_bits) {
+        const struct first_symbol *symbol = &first[window << n_used & mask];
+
+        if (symbol->code_bits == 0 || n_used + symbol->code_bits > n_bits)
+            break;
+        if (symbol->advance != DLOP_HUFF_ADVANCE_EOB && advance + symbol->advance > MAX_ADVANCE)
+            break;
+        n_used += (u32)symbol->code_bits + symbol->size;
+        if (symbol->advance == DLOP_HUFF_ADVANCE_EOB) {
+            advance += advance == 0 ? DLOP_CPU_END_ADVANCE : DLOP_CPU_GROUP_END_ADVANCE;
+            break;
+        }
+        advance += symbol->advance;
+    }
+    return n_used == 0 ? DLOP_CPU_NO_GROUP << 8 : advance << 8 | n_used;
+}
+
+static void fill_ac(struct dlop_cpu_huff *huff)
+{
+    struct first_symbol first[1 << DLOP_CPU_AC_LOOKUP_BITS];
+
+    find_first_symbols(&huff->core, first);
+    for (u32 window = 0; window < 1u << DLOP_CPU_AC_LOOKUP_BITS; window++) {
+        huff->lookup.ac.group[window] = group_symbols(first, window);
+        huff->lookup.ac.first[window] = first[window].value;
+        huff->skip[window] = (u16)group_skipped(first, window);
     }
 }
 
@@ -40,23 +116,22 @@ static void fill_dc(struct dlop_cpu_huff *huff, u32 code, u32 entry)
 dlop_status dlop_cpu_huff_build(const struct dlop_jpeg_huff *dht, u32 huff_class,
                                 struct dlop_cpu_huff *huff_out)
 {
-    u32 is_ac = huff_class == DLOP_HUFF_AC, code = 0, symbol = 0, bits;
-    u32 lookup_bits = is_ac ? DLOP_CPU_AC_LOOKUP_BITS : DLOP_CPU_DC_LOOKUP_BITS;
+    u32 code = 0, symbol = 0;
 
     if (dlop_huff_assign(dht, huff_class, &huff_out->core) != DLOP_OK)
         return DLOP_ERR_BAD_DATA;
-    for (bits = 1; bits <= lookup_bits; bits++) {
+    if (huff_class == DLOP_HUFF_AC) {
+        fill_ac(huff_out);
+        return DLOP_OK;
+    }
+    for (u32 bits = 1; bits <= DLOP_CPU_DC_LOOKUP_BITS; bits++) {
         for (u32 i = 0; i < dht->n_codes[bits - 1]; i++, code++, symbol++)
-            (is_ac ? fill_ac : fill_dc)(huff_out, code, huff_out->core.entry[symbol]);
+            fill_dc(huff_out, code, huff_out->core.entry[symbol]);
         code *= 2;
     }
     /* What is left begins longer codes, or none. */
-    for (code /= 2; code < 1u << lookup_bits; code++) {
-        if (is_ac)
-            huff_out->lookup.ac[code] = DLOP_CPU_AC_LONG;
-        else
-            huff_out->lookup.dc[code] = 0;
-    }
+    for (code /= 2; code < 1u << DLOP_CPU_DC_LOOKUP_BITS; code++)
+        huff_out->lookup.dc[code] = 0;
     return DLOP_OK;
 }
 

@@ -27,16 +27,30 @@
  * refill loads, and the fewer than eight by which `next` may stand behind the consumed bits. */
 #define DLOP_CPU_SEGMENT_SLACK_BYTES (DLOP_JPEG_MAX_BLOCKS_PER_MCU * DLOP_CPU_BLOCK_MAX_BYTES + 24)
 
-/* An AC lookup entry. Bits 0-5: bits to drop. Bits 8-15: how far the coefficient index advances.
- * Bits 16-31: the value. With DLOP_CPU_AC_LONG the value does not fit: bits 0-5 are those of the
- * code alone (0: longer than the lookup) and bits 16-19 the number of value bits behind it. */
+/* An AC lookup entry: one or two coefficients and, where it follows within the lookup, the end of
+ * the block.
+ *     bits  0-5   bits to drop
+ *     bits  8-15  how far the coefficient index advances in all
+ *     bits 16-23  how far for the first coefficient, whose value is in lookup.ac.first
+ *     bits 24-31  value of the second, 0 where there is none
+ * With DLOP_CPU_AC_LONG set, one coefficient that does not fit into that form:
+ *     bits  0-4   bits of the code; 0: the code is longer than the lookup, or there is none
+ *     bits  8-15  how far the index advances
+ *     bits 16-19  value bits that follow the code */
 #define DLOP_CPU_AC_LONG 0x80u
-/* The index after a block is 64 (all coefficients were coded) or above 64 + 160 - 63 (an end of
- * block). Between are runs across the block's end (65..79) and codes that do not exist. */
-#define DLOP_CPU_BAD_ADVANCE   80u
-#define DLOP_CPU_EOB_ADVANCE   160u
-#define DLOP_CPU_N_INDICES     (64u + DLOP_CPU_EOB_ADVANCE)
-#define DLOP_CPU_IS_BAD(index) ((index)-65u < 2 * DLOP_CPU_BAD_ADVANCE - 65u)
+
+/* The index after a step, where it is above 63:
+ *     64         all coefficients were coded
+ *     65..96     beyond the block: the step's first coefficient was the block's last, or damage
+ *     97..159    an end of block alone
+ *     162..223   an end of block after coefficients; 160 more than without
+ *     above 223  like 65..96, followed by an end of block; or a step that is no group at all */
+#define DLOP_CPU_END_ADVANCE       96u
+#define DLOP_CPU_GROUP_END_ADVANCE 160u
+#define DLOP_CPU_NO_GROUP          255u
+#define DLOP_CPU_N_INDICES         (64u + DLOP_CPU_NO_GROUP)
+#define DLOP_CPU_IS_COMPLETE(index)                                                                \
+    ((index) == 64 || (index)-64 - 33 < DLOP_CPU_GROUP_END_ADVANCE - 33)
 
 /* A block's coefficients and behind them the dummy, 32-byte aligned. */
 #define DLOP_CPU_COEF_DUMMY 64u
@@ -46,9 +60,15 @@
 struct dlop_cpu_huff {
     struct dlop_huff_table core; /* the CPU's form leaves core.lookup alone */
     union {
-        u32 ac[1 << DLOP_CPU_AC_LOOKUP_BITS];
+        struct {
+            u32 group[1 << DLOP_CPU_AC_LOOKUP_BITS];
+            s8 first[1 << DLOP_CPU_AC_LOOKUP_BITS];
+        } ac;
         u32 dc[1 << DLOP_CPU_DC_LOOKUP_BITS]; /* entries of core; 0: longer */
     } lookup;
+    /* AC symbols to pass over, as many as begin within the lookup: bits to drop in bits 0-5, advance
+     * in bits 8-15 as above. */
+    u16 skip[1 << DLOP_CPU_AC_LOOKUP_BITS];
 };
 
 /* The next bits of a segment, most significant first. */

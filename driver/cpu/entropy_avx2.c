@@ -1,5 +1,5 @@
-/* Runs of MCUs for processors with AVX2 and BMI2: shifts by any register, and the inverse DCT in the
- * same loop, so that it runs in the shadow of the next block's bit chain. */
+/* Runs of MCUs for processors with AVX2 and BMI2: shifts by any register, and the inverse DCT in
+ * the same loop, so that it runs in the shadow of the next block's bit chain. */
 #include "driver/cpu/entropy_loop.h"
 #include "driver/cpu/idct_avx2.h"
 #include "hw/core/unstuff.h"

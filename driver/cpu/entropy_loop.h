@@ -6,6 +6,7 @@
 #ifndef DLOP_DRIVER_CPU_ENTROPY_LOOP_H
 #define DLOP_DRIVER_CPU_ENTROPY_LOOP_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "driver/cpu/entropy.h"
@@ -49,40 +50,29 @@ INLINE s32 value_of(u64 window, u32 n)
     return raw + (if_negative & (s32)(~(s64)window >> 63));
 }
 
-/* Entry in the form of struct dlop_cpu_huff for a code that is longer than the lookup. */
-static __attribute__((noinline)) u32 rare_ac_entry(u64 window, const struct dlop_cpu_huff *ac)
+/* One AC symbol on its own: value in bits 16-31, advance in bits 8-15, bits to drop in bits 0-5. */
+INLINE u32 make_symbol(u64 window, u32 code_bits, u32 size, u32 advance)
 {
-    u32 entry = dlop_huff_compare(&ac->core, (u32)(window >> 48));
-    u32 code_bits = DLOP_HUFF_CODE_BITS(entry), size = DLOP_HUFF_SIZE(entry);
-    u32 advance = DLOP_HUFF_ADVANCE(entry);
-    s32 value = value_of(window << code_bits, size);
+    return (u32)value_of(window << code_bits, size) << 16 | advance << 8 | (code_bits + size);
+}
 
+/* The symbol at the head of the window by the canonical form, for codes that no lookup has. One that
+ * does not exist advances beyond the block and is not an end. */
+static __attribute__((noinline)) u32 find_symbol(u64 window, const struct dlop_cpu_huff *ac)
+{
+    u32 head = (u32)(window >> 48), n_bits = 0, entry, advance;
+
+    while (n_bits < 16 && head >= ac->core.limit[n_bits])
+        n_bits++;
+    if (n_bits == 16)
+        return DLOP_CPU_NO_GROUP << 8;
+    entry = ac->core.entry[((head >> (15 - n_bits)) + ac->core.offset[n_bits]) & 255];
     if (entry & DLOP_HUFF_BAD)
-        return DLOP_CPU_BAD_ADVANCE << 8 | code_bits;
+        return DLOP_CPU_NO_GROUP << 8;
+    advance = DLOP_HUFF_ADVANCE(entry);
     if (advance == DLOP_HUFF_ADVANCE_EOB)
-        advance = DLOP_CPU_EOB_ADVANCE;
-    return (u32)value << 16 | advance << 8 | (code_bits + size);
-}
-
-/* Complete an entry that has DLOP_CPU_AC_LONG. */
-INLINE u32 long_ac_entry(u64 window, const struct dlop_cpu_huff *ac, u32 entry)
-{
-    u32 code_bits = entry & 31, size = entry >> 16 & 15;
-
-    if (UNLIKELY(code_bits == 0))
-        return rare_ac_entry(window, ac);
-    return (u32)value_of(window << code_bits, size) << 16 | (entry & 0xff00) | (code_bits + size);
-}
-
-/* Drop one AC symbol (26 bits at most) and return its entry. */
-INLINE u32 take_ac(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac)
-{
-    u32 entry = ac->lookup.ac[bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS)];
-
-    if (UNLIKELY(entry & DLOP_CPU_AC_LONG))
-        entry = long_ac_entry(bits->window, ac, entry);
-    drop(bits, entry);
-    return entry;
+        advance = DLOP_CPU_END_ADVANCE;
+    return make_symbol(window, DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry), advance);
 }
 
 /* Drop a DC symbol (27 bits at most) and return its difference. Bad codes cannot be told from
@@ -113,49 +103,124 @@ INLINE s32 predict_dc(s32 *prediction, s32 difference, dlop_status *status)
     return dc;
 }
 
-/* Decode one block into coef, which must be zero; 56 bits must be loaded. position:
- * [DLOP_CPU_N_INDICES], index after a symbol -> place of its value. Returns the index after the
- * first symbol, which tells a block that is flat. */
-INLINE u32 take_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac,
-                      const u8 *position, s16 *coef, dlop_status *status)
+/* Decode the rest of a block from index k on, one symbol at a time. Nothing need be loaded. */
+static __attribute__((noinline)) struct dlop_cpu_bits take_symbols(struct dlop_cpu_bits bits,
+                                                                   const struct dlop_cpu_huff *ac,
+                                                                   const u8 *position, s16 *coef,
+                                                                   u32 k, dlop_status *status)
 {
-    u32 k = 1, first, entry;
-
-    entry = take_ac(bits, ac);
-    k += entry >> 8 & 0xff;
-    first = k;
-    coef[position[k]] = (s16)(entry >> 16);
     while (k < 64) {
-        refill(bits);
-        entry = take_ac(bits, ac);
-        k += entry >> 8 & 0xff;
-        coef[position[k]] = (s16)(entry >> 16);
-        if (k >= 64)
-            break;
-        entry = take_ac(bits, ac);
-        k += entry >> 8 & 0xff;
-        coef[position[k]] = (s16)(entry >> 16);
+        u32 symbol;
+
+        refill(&bits);
+        symbol = find_symbol(bits.window, ac);
+        k += symbol >> 8 & 0xff;
+        coef[position[k]] = (s16)(symbol >> 16);
+        drop(&bits, symbol);
     }
-    if (UNLIKELY(DLOP_CPU_IS_BAD(k)))
+    if (!DLOP_CPU_IS_COMPLETE(k))
         *status = DLOP_ERR_BAD_DATA;
-    return first;
+    return bits;
 }
 
-/* Pass over one block's AC symbols; 29 bits must be loaded. */
+/* Complete an entry that has DLOP_CPU_AC_LONG. */
+INLINE u32 long_symbol(u64 window, const struct dlop_cpu_huff *ac, u32 entry)
+{
+    u32 code_bits = entry & 31;
+
+    if (UNLIKELY(code_bits == 0))
+        return find_symbol(window, ac);
+    return make_symbol(window, code_bits, entry >> 16 & 15, entry >> 8 & 0xff);
+}
+
+/* Decode one block's AC coefficients into coef, which must be zero. position:
+ * [DLOP_CPU_N_INDICES], index after a coefficient -> its place. Returns whether all are zero.
+ *
+ * Three lookups to a refill: two that find groups leave the 26 bits that any symbol can take. */
+INLINE bool take_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac,
+                       const u8 *position, s16 *coef, dlop_status *status)
+{
+    u32 k = 1, next, entry;
+
+    for (;;) {
+        refill(bits);
+#pragma GCC unroll 3
+        for (u32 n = 0; n < 3; n++) {
+            u32 head = (u32)(bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS));
+
+            entry = ac->lookup.ac.group[head];
+            next = k + (entry >> 8 & 0xff);
+            if (UNLIKELY(entry & DLOP_CPU_AC_LONG)) {
+                entry = long_symbol(bits->window, ac, entry);
+                k += entry >> 8 & 0xff;
+                coef[position[k]] = (s16)(entry >> 16);
+                drop(bits, entry);
+                if (UNLIKELY(k >= 64)) {
+                    if (!DLOP_CPU_IS_COMPLETE(k))
+                        *status = DLOP_ERR_BAD_DATA;
+                    return false;
+                }
+                break;
+            }
+            /* A second value of 0 goes to the first one's place: in this order. */
+            coef[position[next]] = (s16)((s32)entry >> 24);
+            coef[position[k + (entry >> 16 & 0xff)]] = ac->lookup.ac.first[head];
+            if (next >= 64)
+                goto last;
+            drop(bits, entry);
+            k = next;
+        }
+    }
+last:
+    if (LIKELY(DLOP_CPU_IS_COMPLETE(next)))
+        drop(bits, entry);
+    else
+        *bits = take_symbols(*bits, ac, position, coef, k, status);
+    return k == 1 && (entry >> 8 & 0xff) == DLOP_CPU_END_ADVANCE;
+}
+
+/* Pass over the rest of a block from index k on, one symbol at a time. Nothing need be loaded. */
+static __attribute__((noinline)) struct dlop_cpu_bits
+skip_symbols(struct dlop_cpu_bits bits, const struct dlop_cpu_huff *ac, u32 k, dlop_status *status)
+{
+    while (k < 64) {
+        u32 symbol;
+
+        refill(&bits);
+        symbol = find_symbol(bits.window, ac);
+        k += symbol >> 8 & 0xff;
+        drop(&bits, symbol);
+    }
+    if (!DLOP_CPU_IS_COMPLETE(k))
+        *status = DLOP_ERR_BAD_DATA;
+    return bits;
+}
+
+/* Pass over one block's AC symbols; 29 bits must be loaded. A lookup drops at most 21 bits. */
 INLINE void skip_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac,
                        dlop_status *status)
 {
-    u32 k = 1 + (take_ac(bits, ac) >> 8 & 0xff);
+    u32 k = 1, next, entry;
 
-    while (k < 64) {
-        refill(bits);
-        k += take_ac(bits, ac) >> 8 & 0xff;
-        if (k >= 64)
+    for (;;) {
+        entry = ac->skip[bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS)];
+        next = k + (entry >> 8);
+        if (next >= 64)
             break;
-        k += take_ac(bits, ac) >> 8 & 0xff;
+        drop(bits, entry);
+        k = next;
+        refill(bits);
+        entry = ac->skip[bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS)];
+        next = k + (entry >> 8);
+        if (next >= 64)
+            break;
+        drop(bits, entry);
+        k = next;
     }
-    if (UNLIKELY(DLOP_CPU_IS_BAD(k)))
-        *status = DLOP_ERR_BAD_DATA;
+    if (LIKELY(DLOP_CPU_IS_COMPLETE(next)))
+        drop(bits, entry);
+    else
+        *bits = skip_symbols(*bits, ac, k, status);
 }
 
 /* All samples of a block that has only a DC coefficient. Between the passes of the inverse DCT its
@@ -171,28 +236,35 @@ INLINE void fill_block(s32 dc, u8 *samples, size_t stride_bytes, dlop_status *st
         memcpy(samples + y * stride_bytes, &row, sizeof(row));
 }
 
+/* In parts that become vector stores: compilers make a slow string instruction of the whole. */
+INLINE void clear_block(s16 *coef)
+{
+    for (u32 i = 0; i < 64; i += 16)
+        memset(coef + i, 0, 16 * sizeof(coef[0]));
+}
+
 /* Body of a decode_mcus slot. position, idct: of the same table of steps. */
 INLINE u32 run_mcus(struct dlop_cpu_scan *scan, u32 n_mcus, const u8 *position,
                     dlop_cpu_idct_function *idct)
 {
     _Alignas(64) s16 coef[DLOP_CPU_COEF_ROOM];
     struct dlop_cpu_bits bits = scan->bits;
+    const struct dlop_cpu_block *end = scan->block + scan->n_blocks;
     dlop_status status = scan->status;
     u32 mcu;
 
     for (mcu = 0; mcu < n_mcus && bits.next <= scan->limit && status == DLOP_OK; mcu++) {
-        for (u32 i = 0; i < scan->n_blocks; i++) {
-            struct dlop_cpu_block *block = &scan->block[i];
+        for (struct dlop_cpu_block *block = scan->block; block < end; block++) {
             u8 *samples = block->samples;
             s32 dc;
 
-            memset(coef, 0, 64 * sizeof(coef[0]));
+            clear_block(coef);
             refill(&bits);
             dc = predict_dc(&scan->dc_pred[block->component], take_dc(&bits, block->dc, &status),
                             &status);
             coef[0] = (s16)dc;
             block->samples = samples + block->step_bytes;
-            if (take_block(&bits, block->ac, position, coef, &status) == 1 + DLOP_CPU_EOB_ADVANCE)
+            if (take_block(&bits, block->ac, position, coef, &status))
                 fill_block(dc * block->quant->factor[0], samples, block->stride_bytes, &status);
             else if (UNLIKELY(idct(coef, block->quant, samples, block->stride_bytes)))
                 status = DLOP_ERR_INEXACT;
@@ -207,13 +279,12 @@ INLINE u32 run_mcus(struct dlop_cpu_scan *scan, u32 n_mcus, const u8 *position,
 INLINE u32 skip_mcus(struct dlop_cpu_scan *scan, u32 n_mcus)
 {
     struct dlop_cpu_bits bits = scan->bits;
+    const struct dlop_cpu_block *end = scan->block + scan->n_blocks;
     dlop_status status = scan->status;
     u32 mcu;
 
     for (mcu = 0; mcu < n_mcus && bits.next <= scan->limit && status == DLOP_OK; mcu++) {
-        for (u32 i = 0; i < scan->n_blocks; i++) {
-            const struct dlop_cpu_block *block = &scan->block[i];
-
+        for (const struct dlop_cpu_block *block = scan->block; block < end; block++) {
             refill(&bits);
             predict_dc(&scan->dc_pred[block->component], take_dc(&bits, block->dc, &status),
                        &status);

@@ -1,9 +1,10 @@
 /* Inverse DCT of one block with AVX2, inline for the loop that decodes coefficients.
  *
- * Key idea: both passes are sums of pair products (vpmaddwd), so the input of a pass is four vectors
- * of row pairs: (0,4) (2,6) (7,1) (3,5), a pair's two values side by side in 32 bits, eight columns.
- * Coefficients are stored in this order from the start, so pass 1 needs no shuffle. Its columns are
- * stored in the order 0 4 2 6 7 1 3 5, which makes the transposition to the pairs of pass 2 cheap.
+ * Key idea: both passes are sums of pair products (vpmaddwd), so the input of a pass is four
+ * vectors of row pairs: (0,4) (2,6) (7,1) (3,5), a pair's two values side by side in 32 bits, eight
+ * columns. Coefficients are stored in this order from the start, so pass 1 needs no shuffle. Its
+ * columns are stored in the order 0 4 2 6 7 1 3 5, which makes the transposition to the pairs of
+ * pass 2 cheap.
  */
 #ifndef DLOP_DRIVER_CPU_IDCT_AVX2_H
 #define DLOP_DRIVER_CPU_IDCT_AVX2_H

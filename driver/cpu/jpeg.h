@@ -1,10 +1,10 @@
 /* The CPU's JPEG decoder: from a frame description to rows of pixels, for one thread.
  *
- * dlop_cpu_jpeg_decode reads as much of the scans as a rectangle needs and leaves the samples of the
- * touched MCUs in planes, one per component, still subsampled. dlop_cpu_jpeg_row then makes rows of
- * pixels from the planes, one by one, so that a caller which consumes rows (a resize) works out of
- * the first-level cache. Result: bit for bit libjpeg-turbo's default (islow IDCT, fancy upsampling),
- * or a status that refuses the record.
+ * dlop_cpu_jpeg_decode reads as much of the scans as a rectangle needs and leaves the samples of
+ * the touched MCUs in planes, one per component, still subsampled. dlop_cpu_jpeg_row then makes
+ * rows of pixels from the planes, one by one, so that a caller which consumes rows (a resize) works
+ * out of the first-level cache. Result: bit for bit libjpeg-turbo's default (islow IDCT, fancy
+ * upsampling), or a status that refuses the record.
  *
  * Not here: header parsing (host/format), anything after RGB (axis.h, pack.h).
  */
@@ -35,14 +35,14 @@ void dlop_cpu_jpeg_close(struct dlop_cpu_jpeg **jpeg);
 
 /* Decode what rect needs of a frame.
  *
- * frame: at an address divisible by 4; checked in every field, so it may come from a damaged file or
- *     a hostile caller. n_bytes: readable from the frame's first byte on, the
+ * frame: at an address divisible by 4; checked in every field, so it may come from a damaged file
+ *     or a hostile caller. n_bytes: readable from the frame's first byte on, the
  *     DLOP_JPEG_PADDING_BYTES behind the last scan included. Nothing is kept of it on return except
  *     what dlop_cpu_jpeg_row needs, which is copied.
  * rect: not empty and inside the frame, else DLOP_ERR_ARGUMENT.
  * n_blocks_out: blocks that were transformed; written on DLOP_OK only.
- * DLOP_OK; this record: DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_UNSUPPORTED, DLOP_ERR_LIMIT,
- * DLOP_ERR_INEXACT; this call: DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY.
+ * DLOP_OK; this record: DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_UNSUPPORTED,
+ * DLOP_ERR_LIMIT, DLOP_ERR_INEXACT; this call: DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY.
  */
 dlop_status dlop_cpu_jpeg_decode(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
                                  const struct dlop_jpeg_frame *frame, size_t n_bytes,

@@ -72,8 +72,8 @@ struct dlop_cpu_jpeg {
     size_t rows_capacity_bytes, row_bytes;
 };
 
-/* The decode table for a DHT description, made or found. Statuses of dlop_cpu_huff_build. Valid until
- * DLOP_CPU_KEPT_TABLES others of its class were asked for. */
+/* The decode table for a DHT description, made or found. Statuses of dlop_cpu_huff_build. Valid
+ * until DLOP_CPU_KEPT_TABLES others of its class were asked for. */
 dlop_status dlop_cpu_jpeg_table(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
                                 const struct dlop_jpeg_huff *source, u32 huff_class,
                                 const struct dlop_cpu_huff **huff_out) DLOP_MUST_USE;

@@ -18,8 +18,8 @@ static const u8 *component_row(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu
     const u32 x_px = jpeg->rect.x, n_px = jpeg->rect.width;
     u8 *out = jpeg->rows + c * jpeg->row_bytes;
     const u8 *near_row = plane_row(plane, y_px / component->ratio_y), *far_row = near_row;
-    /* Position of the rectangle in the plane, in pixels and in samples; and, for filters of ratio 2,
-     * the samples under all outputs: where the first output is odd, one too many is made. */
+    /* Position of the rectangle in the plane, in pixels and in samples; and, for filters of ratio
+     * 2, the samples under all outputs: where the first output is odd, one too many is made. */
     u32 x_plane_px = x_px - plane->x_first * component->ratio_x;
     u32 x_plane = x_plane_px / component->ratio_x;
     u32 n = (x_px + n_px - 1) / 2 - x_px / 2 + 1;

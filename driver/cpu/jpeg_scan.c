@@ -1,10 +1,10 @@
-/* One scan of a JPEG: which runs of MCUs are skipped and which kept, restart segments, and the supply
- * of unstuffed bytes.
+/* One scan of a JPEG: which runs of MCUs are skipped and which kept, restart segments, and the
+ * supply of unstuffed bytes.
  *
- * Bytes are unstuffed DLOP_CPU_FEED_BYTES at a time into one small buffer, so that they are read from
- * the first-level cache and nothing behind the region is touched. While more may follow, a run ends
- * (scan->limit) before an MCU that might need them; at a segment's end it ends before the first MCU
- * that cannot be in the segment.
+ * Bytes are unstuffed DLOP_CPU_FEED_BYTES at a time into one small buffer, so that they are read
+ * from the first-level cache and nothing behind the region is touched. While more may follow, a run
+ * ends (scan->limit) before an MCU that might need them; at a segment's end it ends before the
+ * first MCU that cannot be in the segment.
  */
 #include <string.h>
 
@@ -161,7 +161,8 @@ static void place_blocks(struct dlop_cpu_jpeg *jpeg, const struct dlop_jpeg_scan
     }
 }
 
-/* The region in MCUs of this scan, and MCUs per row: those of a scan of one component are blocks. */
+/* The region in MCUs of this scan, and MCUs per row: those of a scan of one component are
+ * blocks. */
 static struct dlop_mcu_range range_of_scan(const struct dlop_cpu_jpeg *jpeg,
                                            const struct dlop_jpeg_scan *scan, u32 *n_x_out)
 {

@@ -9,6 +9,7 @@ ifeq ($(HAVE_intrinsics),yes)
 CPU_AVX2_SRCS := driver/cpu/entropy_avx2.c driver/cpu/idct_avx2.c
 CPU_AVX2_SRCS += driver/cpu/upsample_avx2.c driver/cpu/colour_avx2.c
 CPU_AVX2_SRCS += driver/cpu/axis_avx2.c driver/cpu/pack_avx2.c
+CPU_AVX2_SRCS += driver/cpu/pack_formula_avx2.c
 LIB_SRCS += $(CPU_AVX2_SRCS)
 $(foreach f,$(CPU_AVX2_SRCS),$(eval CFLAGS_$(f) := -mavx2 -mfma -mbmi -mbmi2))
 endif

@@ -23,6 +23,11 @@ void dlop_cpu_pack_init(struct dlop_cpu_pack *pack, const struct dlop_job *job, 
                                    .is_identity = is_identity};
 }
 
+void dlop_cpu_pack_plan_none(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo)
+{
+    (void)pack, (void)memo;
+}
+
 void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {
     dlop_pack_row(pack->job, pack->table, row, y, out);

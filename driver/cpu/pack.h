@@ -11,22 +11,47 @@
 
 #include "hw/abi/abi.h"
 
+/* A channel's table of floats that is a formula, in a form that needs no division; see
+ * pack_formula_avx2.c. */
+struct dlop_cpu_pack_formula {
+    float mean;
+    float scale_high, scale_low;
+};
+
+/* What a worker found out about the last table of floats, kept while records use equal ones. */
+struct dlop_cpu_pack_memo {
+    u8 table[DLOP_MAX_CHANNELS * 256 * sizeof(float)];
+    u32 n_channels; /* of table; 0: nothing yet */
+    bool is_formula;
+    struct dlop_cpu_pack_formula formula[DLOP_MAX_CHANNELS];
+};
+
 struct dlop_cpu_pack {
     const struct dlop_job *job; /* checked */
     const u8 *table;            /* [out_channels][256] elements of element_bytes */
     u32 n_px, n_channels;       /* of a row */
     bool is_identity;           /* 8-bit elements whose table changes nothing */
+    /* [n_channels] where 32-bit elements are floats that these formulas give exactly, else null. */
+    const struct dlop_cpu_pack_formula *formula;
 };
 
 /* job and table must stay. */
 void dlop_cpu_pack_init(struct dlop_cpu_pack *pack, const struct dlop_job *job, const u8 *table);
 
-/* ---- steps: slots pack and pixels_to_rgbx of struct dlop_cpu_steps ---- */
+/* ---- steps: slots pack_plan, pack and pixels_to_rgbx of struct dlop_cpu_steps ---- */
 
-/* pack: row y of the record's output. out: the whole output of the record. */
+/* pack_plan: look for what is special about the table. memo: of this worker, zeroed at first; must
+ * stay as long as pack. */
+void dlop_cpu_pack_plan_none(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
+void dlop_cpu_pack_plan_avx2(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
+
+/* pack: row y of the record's output. out: the whole output of the record. Rows in ascending order:
+ * other threads may read the output once the last one is written. */
 void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+/* Part of dlop_cpu_pack_avx2: pack->formula is not null. */
+void dlop_cpu_pack_formula_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 
 /* pixels_to_rgbx: [n_px][n_channels] to [n_px][4], the fourth byte 255; n_channels 1 or 3. The
  * source may end right after its last byte; the slack behind rgbx_out may be overwritten. */

@@ -1,7 +1,8 @@
 /* Rows of pixels to elements and back with AVX2: what is only a change of byte order.
  *
  * 8-bit elements whose table changes nothing need no look-up: channels are picked with byte
- * shuffles. All other tables go through the loops of pack.c.
+ * shuffles. Tables that are a formula go to pack_formula_avx2.c, all others through the loops of
+ * pack.c.
  */
 #include "driver/cpu/pack.h"
 
@@ -57,7 +58,9 @@ void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, 
 {
     size_t n_px = pack->n_px;
 
-    if (!pack->is_identity)
+    if (pack->formula)
+        dlop_cpu_pack_formula_avx2(pack, row, y, out);
+    else if (!pack->is_identity)
         dlop_cpu_pack_plain(pack, row, y, out);
     else if (pack->job->layout == DLOP_LAYOUT_CHW || pack->n_channels == 1)
         split_row(row, pack->n_px, pack->n_channels, n_px * pack->job->out_height_px,

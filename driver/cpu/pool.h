@@ -18,8 +18,8 @@
 
 struct dlop_cpu_pool;
 
-/* Memory of n_threads workers; the threads themselves start at the first submit. n_threads: at least
- * 1. DLOP_OK, DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY, DLOP_ERR_THREAD. */
+/* Memory of n_threads workers; the threads themselves start at the first submit. n_threads: at
+ * least 1. DLOP_OK, DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY, DLOP_ERR_THREAD. */
 dlop_status dlop_cpu_pool_open(uint32_t n_threads, uint32_t vector_mask,
                                struct dlop_cpu_pool **pool_out) DLOP_MUST_USE;
 

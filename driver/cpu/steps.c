@@ -150,6 +150,7 @@ static const struct dlop_cpu_steps reference_steps = {
     .axis_x_plan = dlop_cpu_axis_x_plan_none,
     .axis_x = dlop_cpu_axis_x_reference,
     .axis_y = dlop_cpu_axis_y_reference,
+    .pack_plan = dlop_cpu_pack_plan_none,
     .pack = dlop_cpu_pack_reference,
 };
 
@@ -193,6 +194,7 @@ static void use_avx2(struct dlop_cpu_steps *steps)
     steps->axis_x_plan = dlop_cpu_axis_x_plan_avx2;
     steps->axis_x = dlop_cpu_axis_x_avx2;
     steps->axis_y = dlop_cpu_axis_y_avx2;
+    steps->pack_plan = dlop_cpu_pack_plan_avx2;
     steps->pack = dlop_cpu_pack_avx2;
 }
 

@@ -18,6 +18,7 @@
 
 struct dlop_cpu_axis;
 struct dlop_cpu_pack;
+struct dlop_cpu_pack_memo;
 
 struct dlop_cpu_steps {
     /* ---- JPEG, coded: driver/cpu/entropy.h ---- */
@@ -60,6 +61,7 @@ struct dlop_cpu_steps {
     void (*axis_x)(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
     void (*axis_y)(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
                    u8 *row_out);
+    void (*pack_plan)(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
     void (*pack)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 };
 

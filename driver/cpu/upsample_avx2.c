@@ -1,7 +1,7 @@
 /* Upsampling filters with AVX2: weighted pairs by vpmaddubsw, 32 samples in at a time.
  *
- * Halves: unpacking two vectors of 32 bytes leaves samples 0-7 and 16-23 in one ("low") and 8-15 and
- * 24-31 in the other ("high"); both go through the same sums and are put in order when stored.
+ * Halves: unpacking two vectors of 32 bytes leaves samples 0-7 and 16-23 in one ("low") and 8-15
+ * and 24-31 in the other ("high"); both go through the same sums and are put in order when stored.
  */
 #include "driver/cpu/upsample.h"
 

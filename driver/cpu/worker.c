@@ -38,6 +38,7 @@ struct dlop_cpu_worker {
     struct worker_memory x_axis, y_axis; /* arrays of the axes */
     struct worker_memory rows;           /* the ring, then the rows of struct stream */
     struct worker_memory ring_index;     /* struct ring: rows of a span, then what the ring holds */
+    struct dlop_cpu_pack_memo pack_memo;
 };
 
 /* The last rows that were made; slot r & mask holds row r where held says so. */
@@ -324,6 +325,7 @@ static dlop_status worker_run(struct dlop_cpu_worker *worker, const struct dlop_
     if (status != DLOP_OK)
         return status;
     dlop_cpu_pack_init(&stream.pack, job, constants + job->pack_offset);
+    worker->steps.pack_plan(&stream.pack, &worker->pack_memo);
     stream.out = (u8 *)buffers->out->host + job->out_offset;
     stream_run(&stream);
     return DLOP_OK;

@@ -210,7 +210,8 @@ static dlop_status draw_random_crop(const struct dlop_op *op, struct drawer *d)
         x = missing(width_px, d->width_px + margins[0] + margins[2]);
         y = missing(height_px, d->height_px + margins[1] + margins[3]);
     }
-    /* v2 pads once by the sum; v1 pads the padded image again, which is not the same for reflect. */
+    /* v2 pads once by the sum; v1 pads the padded image again, which is not the same for
+     * reflect. */
     const int32_t more[4] = {x, y, x, y};
     if (only_with_slack)
         for (int side = 0; side < 4; side++)

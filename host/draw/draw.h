@@ -33,9 +33,9 @@ struct dlop_drawn {
 
 /* Draw for a record of width_px x height_px, exactly as the framework's transforms would: same
  * words in the same order. ops: as dlop_recipe_check accepts them. DLOP_OK; DLOP_ERR_ARGUMENT where
- * the framework would raise (crop larger than image); DLOP_ERR_LIMIT where the image or what becomes
- * of it has a side of 0 or above DLOP_MAX_SIDE_PX. After an error the caller hands the record back,
- * and the state is as it was. One thread per state. */
+ * the framework would raise (crop larger than image); DLOP_ERR_LIMIT where the image or what
+ * becomes of it has a side of 0 or above DLOP_MAX_SIDE_PX. After an error the caller hands the
+ * record back, and the state is as it was. One thread per state. */
 dlop_status dlop_draw_record(const struct dlop_op *ops, uint32_t n_ops,
                              const struct dlop_draw_rules *rules, struct dlop_rng_state *state,
                              uint32_t width_px, uint32_t height_px,

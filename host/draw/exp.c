@@ -32,8 +32,8 @@ static float power_of_two(int exponent)
     return value;
 }
 
-/* x = q ln 2 + s with ln 2 in two parts, exp(s) by a polynomial of degree 6, scaled in two halves so
- * that neither overflows before the product does. */
+/* x = q ln 2 + s with ln 2 in two parts, exp(s) by a polynomial of degree 6, scaled in two halves
+ * so that neither overflows before the product does. */
 static float exp_poly_fma_one(float x)
 {
     static const float COEFFICIENTS[] = {

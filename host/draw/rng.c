@@ -2,9 +2,9 @@
  * it.
  *
  * Key idea: PyTorch computes every draw of the input pipeline from whole words of one mt19937, so
- * equal words in equal order are equal draws; what differs between builds (fused multiply-add, width
- * of randint) are the rules. Not here: normal, exponential and multinomial draws, whose bits depend
- * on vendor libraries; exp (exp.c).
+ * equal words in equal order are equal draws; what differs between builds (fused multiply-add,
+ * width of randint) are the rules. Not here: normal, exponential and multinomial draws, whose bits
+ * depend on vendor libraries; exp (exp.c).
  */
 #include <math.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * Key idea: an output position is mapped to a position of the resized image, its window is weighted
  * (weights.c), and the window is mapped to the source. A flip turns the window round, a position
  * that shows nothing (black) loses its weight, and reflected positions add theirs to the original:
- * sums of whole numbers, hence exact. Only wanted outputs are computed. Invariants: weights beyond a
- * span's n are 0; nothing outside the stated bound is touched.
+ * sums of whole numbers, hence exact. Only wanted outputs are computed. Invariants: weights beyond
+ * a span's n are 0; nothing outside the stated bound is touched.
  */
 #include "host/plan/axis.h"
 

@@ -1,9 +1,9 @@
 /* Folding: crops, flips, paddings and one resize become two index maps and two sizes per axis.
  *
- * Key idea: every geometric step but the resize maps each axis on its own and moves whole pixels, so
- * steps compose as maps of positions; nothing is computed per pixel here. Invariants: a map's last
- * link names exactly the positions that the steps so far can show; colours are followed so that the
- * one fill colour of a job is right. Not here: weights (axis.c), which recipes are allowed
+ * Key idea: every geometric step but the resize maps each axis on its own and moves whole pixels,
+ * so steps compose as maps of positions; nothing is computed per pixel here. Invariants: a map's
+ * last link names exactly the positions that the steps so far can show; colours are followed so
+ * that the one fill colour of a job is right. Not here: weights (axis.c), which recipes are allowed
  * (recipe.c).
  */
 #include "host/plan/fold.h"

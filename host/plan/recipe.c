@@ -1,8 +1,9 @@
 /* Recipe check: runs the operations once on what is known of every image.
  *
- * Key idea: abstract interpretation. Sizes are known, or only bounded from below; a resize happened,
- * or may have; a fill colour is in use, or may be. A recipe is refused as soon as some image could
- * make it need more than one pass, so that no record fails later. Not here: records (fold.c).
+ * Key idea: abstract interpretation. Sizes are known, or only bounded from below; a resize
+ * happened, or may have; a fill colour is in use, or may be. A recipe is refused as soon as some
+ * image could make it need more than one pass, so that no record fails later. Not here: records
+ * (fold.c).
  */
 #include "host/plan/recipe.h"
 

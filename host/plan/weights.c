@@ -1,11 +1,11 @@
 /* Windows and weights of one axis.
  *
- * scale = in / out, stretch = max(scale, 1), support = radius * stretch, centre = (r + 0.5) * scale;
- * the window of output r is [int(centre - support + 0.5), int(centre + support + 0.5)) cut to the
- * image; weight of position q is filter((q - centre + 0.5) * (1 / stretch)), divided by the sum of
- * the window. Pillow: times 2^22, halves away from zero. Tensor: times 2^p, p the largest up to 22
- * with the axis' largest weight below 2^15. All in double and in this order of operations, since
- * the whole numbers must be the framework's.
+ * scale = in / out, stretch = max(scale, 1), support = radius * stretch, centre = (r + 0.5) *
+ * scale; the window of output r is [int(centre - support + 0.5), int(centre + support + 0.5)) cut
+ * to the image; weight of position q is filter((q - centre + 0.5) * (1 / stretch)), divided by the
+ * sum of the window. Pillow: times 2^22, halves away from zero. Tensor: times 2^p, p the largest up
+ * to 22 with the axis' largest weight below 2^15. All in double and in this order of operations,
+ * since the whole numbers must be the framework's.
  *
  * Key idea of blocks: outputs in pairs, loops of fixed length, positions past a window weigh 0, so
  * that no branch depends on the data. Sums still go from the first position to the last.

@@ -1,5 +1,6 @@
 /* Time of drawing and of binding one record, for the pipelines that people train with: ns of
- * processor time per record, the best of several rounds. Sizes are those of ordinary photographs. */
+ * processor time per record, the best of several rounds. Sizes are those of ordinary
+ * photographs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -47,7 +47,8 @@ static void fail(const char *what, const char *path)
     exit(1);
 }
 
-/* ---- contestants: each leaves the rectangle's pixels in machine->pixels --------------------------
+/* ---- contestants: each leaves the rectangle's pixels in machine->pixels
+ * --------------------------
  */
 
 static bool run_turbojpeg(struct machine *machine, const struct image *image,

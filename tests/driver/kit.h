@@ -1,8 +1,8 @@
 /* Launches for the driver tests: random jobs over real photographs, with what the plain reference
  * of hw/core makes of them.
  *
- * A kit holds one launch: its three buffers on the device, jobs, completions, and the expected bytes
- * of the whole `out` buffer, gaps between the outputs included. kit_check compares.
+ * A kit holds one launch: its three buffers on the device, jobs, completions, and the expected
+ * bytes of the whole `out` buffer, gaps between the outputs included. kit_check compares.
  */
 #ifndef DLOP_TESTS_DRIVER_KIT_H
 #define DLOP_TESTS_DRIVER_KIT_H
@@ -36,8 +36,8 @@ struct photo {
     u32 width, height, channels;
 };
 
-/* All .jpg files below the folder of DLOP_PHOTOS or build/photos/tiny, up to n_max; 0 where there is
- * none. */
+/* All .jpg files below the folder of DLOP_PHOTOS or build/photos/tiny, up to n_max; 0 where there
+ * is none. */
 u32 kit_load_photos(struct photo *photos_out, u32 n_max);
 void kit_free_photos(struct photo *photos, u32 n_photos);
 

@@ -1,7 +1,7 @@
 /* Driver test: one suite that every driver of this build must pass.
  *
- * It runs once per driver of the table that is present here; DLOP_TEST_DRIVER=name picks one. What a
- * device must produce is what hw/core/image.h produces, byte for byte, statuses and block counts
+ * It runs once per driver of the table that is present here; DLOP_TEST_DRIVER=name picks one. What
+ * a device must produce is what hw/core/image.h produces, byte for byte, statuses and block counts
  * included; what lies between and behind the outputs must stay as it was.
  */
 #include "tests/driver/kit.h"
@@ -492,7 +492,8 @@ static void bad_axis_tables_are_refused(void **state)
     driver->close(&device);
 }
 
-/* Bytes of frames and scans flipped: a device refuses the record, or gives the reference's bytes. */
+/* Bytes of frames and scans flipped: a device refuses the record, or gives the reference's
+ * bytes. */
 static void damaged_jpegs_are_refused_or_equal(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Driver test: the CPU's threads. Thread creation goes through a wrapper that can fail (-Wl,--wrap).
+/* Driver test: the CPU's threads. Thread creation goes through a wrapper that can fail
+ * (-Wl,--wrap).
  */
 #include "tests/driver/kit.h"
 

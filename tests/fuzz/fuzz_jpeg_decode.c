@@ -1,8 +1,8 @@
 /* Fuzz target: parser and decoder against libjpeg as Pillow uses it.
  *
- * "Refuses or equals, never differs": what the parser accepts, libjpeg must decode; what the decoder
- * decodes, whole or a region of it, must be libjpeg's pixels. Checked with all vector replacements,
- * and for one input in eight with the scalar reference alone.
+ * "Refuses or equals, never differs": what the parser accepts, libjpeg must decode; what the
+ * decoder decodes, whole or a region of it, must be libjpeg's pixels. Checked with all vector
+ * replacements, and for one input in eight with the scalar reference alone.
  */
 #include <string.h>
 

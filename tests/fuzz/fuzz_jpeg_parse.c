@@ -1,5 +1,5 @@
-/* Fuzz target: the JPEG parser on any bytes. It must not read outside them, and what it accepts must
- * keep the rules that devices rely on. */
+/* Fuzz target: the JPEG parser on any bytes. It must not read outside them, and what it accepts
+ * must keep the rules that devices rely on. */
 #include <string.h>
 
 #include "host/format/jpeg.h"

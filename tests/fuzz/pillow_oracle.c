@@ -1,6 +1,7 @@
 /* Pillow's way with libjpeg: a source that runs dry at the end of the data (then Pillow raises
  * "image file is truncated"), warnings ignored, default settings, all scanlines and then the end of
- * image. Pillow's own parser in Python comes before that and is not here: see the program pillow. */
+ * image. Pillow's own parser in Python comes before that and is not here: see the program
+ * pillow. */
 #include "tests/fuzz/pillow_oracle.h"
 
 #include <setjmp.h>

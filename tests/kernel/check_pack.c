@@ -74,10 +74,12 @@ static void check_row(struct random_state *random, const struct dlop_job *job, c
     dlop_pack_row(job, table, row, y, expected);
     for (size_t i = 0; i < N_VECTOR_MASKS; i++) {
         struct dlop_cpu_steps steps;
+        struct dlop_cpu_pack_memo memo = {0};
         struct dlop_cpu_pack pack;
 
         dlop_cpu_steps_init(vector_masks[i], &steps);
         dlop_cpu_pack_init(&pack, job, table);
+        steps.pack_plan(&pack, &memo);
         memset(out, 0xa5, job->out_bytes);
         steps.pack(&pack, row, y, out);
         for (u32 b = 0; b < job->out_bytes; b++)
@@ -128,10 +130,12 @@ static void every_value_of_a_table(void **state)
                 row[4 * x] = row[4 * x + 1] = row[4 * x + 2] = (u8)x;
             for (size_t i = 0; i < N_VECTOR_MASKS; i++) {
                 struct dlop_cpu_steps steps;
+                struct dlop_cpu_pack_memo memo = {0};
                 struct dlop_cpu_pack pack;
 
                 dlop_cpu_steps_init(vector_masks[i], &steps);
                 dlop_cpu_pack_init(&pack, &job, table);
+                steps.pack_plan(&pack, &memo);
                 steps.pack(&pack, row, 0, (u8 *)out);
                 for (u32 c = 0; c < 3; c++)
                     for (u32 x = 0; x < 256; x++) {
@@ -190,6 +194,7 @@ static void bench_one(size_t level, enum table_kind kind, u32 layout, u32 elemen
     struct random_state random = random_start(1);
     struct dlop_job job = pack_job(layout, element_bytes, 3, BENCH_SIDE_PX, BENCH_SIDE_PX);
     struct dlop_cpu_steps steps;
+    struct dlop_cpu_pack_memo memo = {0};
     struct dlop_cpu_pack pack;
     u8 *table = malloc(256 * 3 * 8), row[4 * BENCH_SIDE_PX + 64];
     double best_warm = 1e18, start, cold;
@@ -198,6 +203,7 @@ static void bench_one(size_t level, enum table_kind kind, u32 layout, u32 elemen
     random_bytes(&random, row, sizeof row);
     dlop_cpu_steps_init(vector_masks[level], &steps);
     dlop_cpu_pack_init(&pack, &job, table);
+    steps.pack_plan(&pack, &memo);
     start = now_ns();
     for (u32 picture = 0; picture < BENCH_PICTURES; picture++)
         for (u32 y = 0; y < BENCH_SIDE_PX; y++)

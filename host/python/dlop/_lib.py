@@ -260,23 +260,23 @@ class Handle:
             self.close()
 
 
-_contexts: dict[int, Handle] = {}
+_contexts: dict[tuple[int, int, str], Handle] = {}
 _contexts_lock = threading.Lock()
 
 
 def context() -> Handle:
-    """This process's device, opened at the first call; a forked child opens its own."""
+    """This process's device with the threads that DLOP_THREADS asks for, opened at the first call;
+    a forked child opens its own."""
+    n_threads = int(os.environ.get("DLOP_THREADS") or 0)
+    device = os.environ.get("DLOP_DEVICE") or "auto"
+    key = (os.getpid(), n_threads, device)
     with _contexts_lock:
-        handle = _contexts.get(os.getpid())
+        handle = _contexts.get(key)
         if handle is None:
-            cfg = config(
-                CtxCfg,
-                n_threads=int(os.environ.get("DLOP_THREADS", "0") or 0),
-                device=os.environ.get("DLOP_DEVICE", "auto").encode(),
-            )
+            cfg = config(CtxCfg, n_threads=n_threads, device=device.encode())
             out = C.c_void_p()
             check(lib().dlop_ctx_open(C.byref(cfg), C.byref(out)), "cannot open the device")
-            handle = _contexts[os.getpid()] = Handle(out.value, "dlop_ctx_close")
+            handle = _contexts[key] = Handle(out.value, "dlop_ctx_close")
         return handle
 
 

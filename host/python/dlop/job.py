@@ -41,7 +41,7 @@ class Job:
     def source(self) -> _lib.Handle:
         """The records in the library, opened once per process and set of bases."""
         bases = self.records.bases
-        key = (os.getpid(), *(id(base) for base in bases))
+        key = (os.getpid(), _lib.context().address, *(id(base) for base in bases))
         cache = bases[0].sources
         if key not in cache:
             cache[key] = (_open_source(self.records), bases)

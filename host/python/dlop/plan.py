@@ -105,7 +105,7 @@ def get(
     fixed: (height, width) of all records, where all have the same. Raises Unmapped,
     probe.ProbeFailed or _lib.LibraryError.
     """
-    key = (os.getpid(), recipe, is_hwc, fixed, mode, _max_pixels())
+    key = (_lib.context().address, os.getpid(), recipe, is_hwc, fixed, mode, _max_pixels())
     plan = _plans.get(key)
     if plan is None:
         probe.jpeg()

@@ -27,7 +27,8 @@ class Modified(Exception):
 
 @functools.lru_cache(maxsize=8)
 def _roots(loaded: tuple[str, ...]) -> tuple[str, ...]:
-    folders = [os.path.dirname(f) + os.sep for f in loaded]
+    is_package = [os.path.basename(f).startswith("__init__.") for f in loaded]
+    folders = [os.path.dirname(f) + os.sep if p else f for f, p in zip(loaded, is_package)]
     folders.append(sysconfig.get_path("stdlib") + os.sep)
     folders.append("<frozen ")
     return tuple(folders)
@@ -39,7 +40,7 @@ def roots() -> tuple[str, ...]:
     for name in _PACKAGES:
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
-        if file and os.path.basename(file).startswith("__init__"):
+        if file:
             files.append(file)
     return _roots(tuple(files))
 

@@ -1,0 +1,222 @@
+/* Tables of floats that are a formula, computed instead of looked up: the usual normalisation.
+ *
+ * Key idea: frameworks fill the table with ((v / 255) - mean) / deviation, each operation rounded
+ * to float. A division by a constant d is y * high + y * low with high = 1 / d rounded to float and
+ * low = 1 / d - high, the first product fused with the sum: correctly rounded almost always. So
+ * mean and deviation are searched near what the table's ends suggest, and a candidate is accepted
+ * only if the very instructions that will run give all 256 entries bit for bit; any other table is
+ * looked up. What is computed is thus always what the table holds.
+ *
+ * Outputs of a picture are far larger than the caches, and nobody reads them soon: rows that are
+ * aligned for it are written past the caches.
+ */
+#include "driver/cpu/pack.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+/* A mean or deviation that the table's ends give is off by rounding errors of few units in the
+ * last place. */
+#define SEARCH_ULPS 4
+
+struct formula_vectors {
+    __m256 mean, scale_high, scale_low;
+};
+
+static inline __m256 formula_apply(__m256i levels, struct formula_vectors k)
+{
+    const __m256 high = _mm256_set1_ps((float)(1.0 / 255));
+    const __m256 low = _mm256_set1_ps((float)(1.0 / 255 - (double)(float)(1.0 / 255)));
+    __m256 v = _mm256_cvtepi32_ps(levels);
+    __m256 unit = _mm256_fmadd_ps(v, high, _mm256_mul_ps(v, low));
+    __m256 centred = _mm256_sub_ps(unit, k.mean);
+
+    return _mm256_fmadd_ps(centred, k.scale_high, _mm256_mul_ps(centred, k.scale_low));
+}
+
+static struct formula_vectors formula_broadcast(const struct dlop_cpu_pack_formula *formula)
+{
+    struct formula_vectors k = {_mm256_set1_ps(formula->mean), _mm256_set1_ps(formula->scale_high),
+                                _mm256_set1_ps(formula->scale_low)};
+
+    return k;
+}
+
+static bool formula_gives(const struct dlop_cpu_pack_formula *formula, const u8 *table)
+{
+    const __m256i first = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    struct formula_vectors k = formula_broadcast(formula);
+
+    for (s32 v = 0; v < 256; v += 8) {
+        __m256 value = formula_apply(_mm256_add_epi32(first, _mm256_set1_epi32(v)), k);
+        __m256i wanted = _mm256_loadu_si256((const __m256i *)(const void *)(table + 4 * v));
+        __m256i is_equal = _mm256_cmpeq_epi32(_mm256_castps_si256(value), wanted);
+
+        if (_mm256_movemask_epi8(is_equal) != -1)
+            return false;
+    }
+    return true;
+}
+
+/* The float n units in the last place away from x; x itself where that leaves the floats. */
+static float ulps_away(float x, s32 n)
+{
+    u32 bits;
+    float moved;
+
+    memcpy(&bits, &x, sizeof bits);
+    bits += (u32)n;
+    memcpy(&moved, &bits, sizeof moved);
+    return moved - moved == 0 ? moved : x;
+}
+
+static bool formula_find(const u8 *table, struct dlop_cpu_pack_formula *formula_out)
+{
+    float first, last;
+
+    memcpy(&first, table, sizeof first);
+    memcpy(&last, table + 255 * sizeof last, sizeof last);
+    /* Ends that are equal, not finite or too far apart leave no deviation to search. */
+    if (!(last - first > 1e-30f && last - first < 1e30f))
+        return false;
+    for (s32 i = -SEARCH_ULPS; i <= SEARCH_ULPS; i++) {
+        double deviation = (double)ulps_away(1 / (last - first), i);
+        struct dlop_cpu_pack_formula formula = {.scale_high = (float)(1 / deviation)};
+
+        formula.scale_low = (float)(1 / deviation - (double)formula.scale_high);
+        for (s32 j = -SEARCH_ULPS; j <= SEARCH_ULPS; j++) {
+            formula.mean = ulps_away(-first * (float)deviation, j);
+            if (formula_gives(&formula, table)) {
+                *formula_out = formula;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void dlop_cpu_pack_plan_avx2(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo)
+{
+    u32 n_channels = pack->n_channels;
+    size_t n_bytes = n_channels * (size_t)256 * sizeof(float);
+
+    if (pack->job->element_bytes != sizeof(float))
+        return;
+    if (memo->n_channels != n_channels || memcmp(memo->table, pack->table, n_bytes) != 0) {
+        memcpy(memo->table, pack->table, n_bytes);
+        memo->n_channels = n_channels;
+        memo->is_formula = true;
+        for (u32 c = 0; c < n_channels && memo->is_formula; c++)
+            memo->is_formula = formula_find(pack->table + 1024 * (size_t)c, &memo->formula[c]);
+    }
+    pack->formula = memo->is_formula ? memo->formula : NULL;
+}
+
+/* 8 floats, of which the first n are wanted. */
+static inline void store_some(float *out, __m256 value, u32 n)
+{
+    const __m256i order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+
+    _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32((s32)n), order), value);
+}
+
+static inline void store_8(float *out, __m256 value, bool is_past_caches)
+{
+    if (is_past_caches)
+        _mm256_stream_ps(out, value);
+    else
+        _mm256_storeu_ps(out, value);
+}
+
+static inline __m256i channel_levels(__m256i pixels, u32 c)
+{
+    return _mm256_and_si256(_mm256_srli_epi32(pixels, (int)(8 * c)), _mm256_set1_epi32(255));
+}
+
+static inline __attribute__((always_inline)) void
+planes_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, u32 n_channels,
+           bool is_past_caches)
+{
+    size_t plane = (size_t)pack->n_px * pack->job->out_height_px, x = 0;
+    struct formula_vectors k[DLOP_MAX_CHANNELS];
+    u32 n_left = pack->n_px % 8;
+
+    for (u32 c = 0; c < n_channels; c++)
+        k[c] = formula_broadcast(&pack->formula[c]);
+    for (; x + 8 <= pack->n_px; x += 8) {
+        __m256i pixels = _mm256_loadu_si256((const __m256i *)(const void *)(row + 4 * x));
+
+        for (u32 c = 0; c < n_channels; c++)
+            store_8(out + c * plane + x, formula_apply(channel_levels(pixels, c), k[c]),
+                    is_past_caches);
+    }
+    if (n_left) {
+        __m256i pixels = _mm256_loadu_si256((const __m256i *)(const void *)(row + 4 * x));
+
+        for (u32 c = 0; c < n_channels; c++)
+            store_some(out + c * plane + x, formula_apply(channel_levels(pixels, c), k[c]), n_left);
+    }
+}
+
+/* 8 pixels of three channels are 24 elements: three vectors whose channels begin with R, B and G.
+ * Each vector's pixels begin at first_px, its samples are the bytes `from`. */
+static inline __attribute__((always_inline)) void
+interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, bool is_past_caches)
+{
+    static const u32 first_px[3] = {0, 2, 5};
+    const __m128i from[3] = {
+        _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, -1, -1, -1, -1, -1, -1, -1, -1),
+        _mm_setr_epi8(2, 4, 5, 6, 8, 9, 10, 12, -1, -1, -1, -1, -1, -1, -1, -1),
+        _mm_setr_epi8(1, 2, 4, 5, 6, 8, 9, 10, -1, -1, -1, -1, -1, -1, -1, -1),
+    };
+    const struct dlop_cpu_pack_formula *f = pack->formula;
+    struct formula_vectors k[3];
+    size_t n = 3 * (size_t)pack->n_px;
+
+    for (u32 i = 0; i < 3; i++) {
+        const struct dlop_cpu_pack_formula *a = &f[8 * i % 3], *b = &f[(8 * i + 1) % 3];
+        const struct dlop_cpu_pack_formula *c = &f[(8 * i + 2) % 3];
+
+        k[i].mean = _mm256_setr_ps(a->mean, b->mean, c->mean, a->mean, b->mean, c->mean, a->mean,
+                                   b->mean);
+        k[i].scale_high =
+            _mm256_setr_ps(a->scale_high, b->scale_high, c->scale_high, a->scale_high,
+                           b->scale_high, c->scale_high, a->scale_high, b->scale_high);
+        k[i].scale_low =
+            _mm256_setr_ps(a->scale_low, b->scale_low, c->scale_low, a->scale_low, b->scale_low,
+                           c->scale_low, a->scale_low, b->scale_low);
+    }
+    for (size_t x = 0; x < pack->n_px; x += 8)
+        for (u32 i = 0; i < 3; i++) {
+            const u8 *at = row + 4 * (x + first_px[i]);
+            __m128i samples =
+                _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), from[i]);
+            __m256 value = formula_apply(_mm256_cvtepu8_epi32(samples), k[i]);
+            size_t first = 3 * x + 8 * (size_t)i;
+
+            if (first + 8 <= n)
+                store_8(out + first, value, is_past_caches);
+            else if (first < n)
+                store_some(out + first, value, (u32)(n - first));
+        }
+}
+
+void dlop_cpu_pack_formula_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
+{
+    bool is_interleaved = pack->job->layout == DLOP_LAYOUT_HWC && pack->n_channels == 3;
+    size_t row_bytes = (is_interleaved ? 12 : 4) * (size_t)pack->n_px;
+    float *row_out = (float *)(void *)(out + y * row_bytes);
+    bool is_past_caches = (uintptr_t)out % 32 == 0 && row_bytes % 32 == 0;
+
+    if (is_interleaved)
+        is_past_caches ? interleaved_row(pack, row, row_out, true)
+                       : interleaved_row(pack, row, row_out, false);
+    else if (pack->n_channels == 3)
+        is_past_caches ? planes_row(pack, row, row_out, 3, true)
+                       : planes_row(pack, row, row_out, 3, false);
+    else
+        is_past_caches ? planes_row(pack, row, row_out, 1, true)
+                       : planes_row(pack, row, row_out, 1, false);
+    if (is_past_caches && y + 1 == pack->job->out_height_px)
+        _mm_sfence(); /* such stores are not ordered by what tells others of the completion */
+}
