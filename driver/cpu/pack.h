@@ -45,8 +45,7 @@ void dlop_cpu_pack_init(struct dlop_cpu_pack *pack, const struct dlop_job *job, 
 void dlop_cpu_pack_plan_none(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
 void dlop_cpu_pack_plan_avx2(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
 
-/* pack: row y of the record's output. out: the whole output of the record. Rows in ascending order:
- * other threads may read the output once the last one is written. */
+/* pack: row y of the record's output. out: the whole output of the record. */
 void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);

@@ -6,9 +6,6 @@
  * mean and deviation are searched near what the table's ends suggest, and a candidate is accepted
  * only if the very instructions that will run give all 256 entries bit for bit; any other table is
  * looked up. What is computed is thus always what the table holds.
- *
- * Outputs of a picture are far larger than the caches, and nobody reads them soon: rows that are
- * aligned for it are written past the caches.
  */
 #include "driver/cpu/pack.h"
 
@@ -120,48 +117,36 @@ static inline void store_some(float *out, __m256 value, u32 n)
     _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32((s32)n), order), value);
 }
 
-static inline void store_8(float *out, __m256 value, bool is_past_caches)
-{
-    if (is_past_caches)
-        _mm256_stream_ps(out, value);
-    else
-        _mm256_storeu_ps(out, value);
-}
-
 static inline __m256i channel_levels(__m256i pixels, u32 c)
 {
     return _mm256_and_si256(_mm256_srli_epi32(pixels, (int)(8 * c)), _mm256_set1_epi32(255));
 }
 
 static inline __attribute__((always_inline)) void
-planes_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, u32 n_channels,
-           bool is_past_caches)
+planes_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, u32 n_channels)
 {
-    size_t plane = (size_t)pack->n_px * pack->job->out_height_px, x = 0;
+    size_t plane = (size_t)pack->n_px * pack->job->out_height_px;
     struct formula_vectors k[DLOP_MAX_CHANNELS];
-    u32 n_left = pack->n_px % 8;
 
     for (u32 c = 0; c < n_channels; c++)
         k[c] = formula_broadcast(&pack->formula[c]);
-    for (; x + 8 <= pack->n_px; x += 8) {
+    for (size_t x = 0; x < pack->n_px; x += 8) {
         __m256i pixels = _mm256_loadu_si256((const __m256i *)(const void *)(row + 4 * x));
 
-        for (u32 c = 0; c < n_channels; c++)
-            store_8(out + c * plane + x, formula_apply(channel_levels(pixels, c), k[c]),
-                    is_past_caches);
-    }
-    if (n_left) {
-        __m256i pixels = _mm256_loadu_si256((const __m256i *)(const void *)(row + 4 * x));
+        for (u32 c = 0; c < n_channels; c++) {
+            __m256 value = formula_apply(channel_levels(pixels, c), k[c]);
 
-        for (u32 c = 0; c < n_channels; c++)
-            store_some(out + c * plane + x, formula_apply(channel_levels(pixels, c), k[c]), n_left);
+            if (x + 8 <= pack->n_px)
+                _mm256_storeu_ps(out + c * plane + x, value);
+            else
+                store_some(out + c * plane + x, value, pack->n_px % 8);
+        }
     }
 }
 
 /* 8 pixels of three channels are 24 elements: three vectors whose channels begin with R, B and G.
  * Each vector's pixels begin at first_px, its samples are the bytes `from`. */
-static inline __attribute__((always_inline)) void
-interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, bool is_past_caches)
+static void interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
 {
     static const u32 first_px[3] = {0, 2, 5};
     const __m128i from[3] = {
@@ -177,14 +162,13 @@ interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, boo
         const struct dlop_cpu_pack_formula *a = &f[8 * i % 3], *b = &f[(8 * i + 1) % 3];
         const struct dlop_cpu_pack_formula *c = &f[(8 * i + 2) % 3];
 
-        k[i].mean = _mm256_setr_ps(a->mean, b->mean, c->mean, a->mean, b->mean, c->mean, a->mean,
-                                   b->mean);
+        k[i].mean =
+            _mm256_setr_ps(a->mean, b->mean, c->mean, a->mean, b->mean, c->mean, a->mean, b->mean);
         k[i].scale_high =
             _mm256_setr_ps(a->scale_high, b->scale_high, c->scale_high, a->scale_high,
                            b->scale_high, c->scale_high, a->scale_high, b->scale_high);
-        k[i].scale_low =
-            _mm256_setr_ps(a->scale_low, b->scale_low, c->scale_low, a->scale_low, b->scale_low,
-                           c->scale_low, a->scale_low, b->scale_low);
+        k[i].scale_low = _mm256_setr_ps(a->scale_low, b->scale_low, c->scale_low, a->scale_low,
+                                        b->scale_low, c->scale_low, a->scale_low, b->scale_low);
     }
     for (size_t x = 0; x < pack->n_px; x += 8)
         for (u32 i = 0; i < 3; i++) {
@@ -195,7 +179,7 @@ interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, boo
             size_t first = 3 * x + 8 * (size_t)i;
 
             if (first + 8 <= n)
-                store_8(out + first, value, is_past_caches);
+                _mm256_storeu_ps(out + first, value);
             else if (first < n)
                 store_some(out + first, value, (u32)(n - first));
         }
@@ -206,17 +190,11 @@ void dlop_cpu_pack_formula_avx2(const struct dlop_cpu_pack *pack, const u8 *row,
     bool is_interleaved = pack->job->layout == DLOP_LAYOUT_HWC && pack->n_channels == 3;
     size_t row_bytes = (is_interleaved ? 12 : 4) * (size_t)pack->n_px;
     float *row_out = (float *)(void *)(out + y * row_bytes);
-    bool is_past_caches = (uintptr_t)out % 32 == 0 && row_bytes % 32 == 0;
 
     if (is_interleaved)
-        is_past_caches ? interleaved_row(pack, row, row_out, true)
-                       : interleaved_row(pack, row, row_out, false);
+        interleaved_row(pack, row, row_out);
     else if (pack->n_channels == 3)
-        is_past_caches ? planes_row(pack, row, row_out, 3, true)
-                       : planes_row(pack, row, row_out, 3, false);
+        planes_row(pack, row, row_out, 3);
     else
-        is_past_caches ? planes_row(pack, row, row_out, 1, true)
-                       : planes_row(pack, row, row_out, 1, false);
-    if (is_past_caches && y + 1 == pack->job->out_height_px)
-        _mm_sfence(); /* such stores are not ordered by what tells others of the completion */
+        planes_row(pack, row, row_out, 1);
 }
