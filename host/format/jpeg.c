@@ -137,8 +137,9 @@ static dlop_status read_frame(struct parser *parser, const struct segment *segme
                       frame->height_px);
 
     frame->n_components = (uint8_t)n_components;
-    for (int i = 0; i < frame->n_components; i++) {
-        dlop_status status = read_component(parser, i, body + 6 + 3 * i);
+    const uint8_t *description = body + 6;
+    for (int i = 0; i < frame->n_components; i++, description += 3) {
+        dlop_status status = read_component(parser, i, description);
         if (status != DLOP_OK)
             return status;
     }
@@ -286,15 +287,16 @@ static dlop_status read_scan(struct parser *parser, const struct segment *segmen
     if (n != 1 && n != frame->n_components)
         return refuse(parser, DLOP_ERR_UNSUPPORTED, "scan of %u of %u components", n,
                       frame->n_components);
-    if (memcmp(body + 1 + 2 * n, "\0\x3F\0", 3) != 0)
+    if (memcmp(body + segment->n_bytes - 3, "\0\x3F\0", 3) != 0)
         return refuse(parser, DLOP_ERR_BAD_DATA, "scan header that is not sequential");
 
     frame->colour = (uint8_t)decide_colour(parser); /* the same for all scans: see read_app */
     struct dlop_jpeg_scan *scan = &frame->scan[frame->n_scans++];
     scan->n_components = (uint8_t)n;
     scan->restart_interval = parser->restart_interval;
-    for (uint32_t i = 0; i < n; i++) {
-        dlop_status status = read_scan_component(parser, scan, i, body + 1 + 2 * i);
+    const uint8_t *description = body + 1;
+    for (uint32_t i = 0; i < n; i++, description += 2) {
+        dlop_status status = read_scan_component(parser, scan, i, description);
         if (status != DLOP_OK)
             return status;
     }
