@@ -14,7 +14,9 @@ TEST_SRCS += tests/kernel/test_unstuff.c tests/kernel/test_huff.c tests/kernel/t
 TEST_SRCS += tests/kernel/test_idct.c tests/kernel/test_upsample.c tests/kernel/test_colour.c
 TEST_SRCS += tests/kernel/test_axis.c tests/kernel/test_pack.c tests/kernel/test_region.c
 TEST_SRCS += tests/kernel/test_image.c tests/kernel/test_pipeline.c tests/kernel/test_job_check.c
+TEST_SRCS += tests/kernel/test_photos.c
 TEST_LIBS_tests/kernel/test_image := -ljpeg
+TEST_LIBS_tests/kernel/test_photos := -ljpeg
 TEST_LIBS_tests/kernel/test_job_check := -ljpeg
 
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
@@ -32,6 +34,7 @@ TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c
 FUZZ_SRCS += tests/fuzz/fuzz_jpeg_parse.c tests/fuzz/fuzz_jpeg_decode.c
 FUZZ_SRCS += tests/fuzz/fuzz_job.c tests/fuzz/fuzz_text.c
 TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c
+TEST_SRCS += tests/vectors/test_vectors.c
 TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
 
 # Programs that time parts of the library; not tests.

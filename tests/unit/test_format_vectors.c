@@ -12,58 +12,13 @@
 
 #include "host/include/dlop.h"
 #include "tests/unit/parse_exact.h"
-
-#define VECTORS "build/vectors/"
-
-struct vector {
-    char path[100], status[40], reason[60];
-    unsigned width_px, height_px;
-    uint8_t bytes[1 << 18];
-    size_t n;
-};
-
-/* Call check for each line of the manifest whose path begins with prefix. */
-static void for_each_vector(const char *prefix, void (*check)(const struct vector *vector))
-{
-    static struct vector vector;
-    char line[300], path[200];
-    unsigned n = 0;
-    FILE *manifest = fopen(VECTORS "manifest.tsv", "r");
-
-    if (manifest == NULL) {
-        print_message("SKIP vectors: " VECTORS " is missing (make vectors)\n");
-        skip();
-    }
-    while (fgets(line, sizeof(line), manifest) != NULL) {
-        char *fields[5] = {0}, *rest = line;
-        for (int i = 0; i < 5; i++)
-            fields[i] = strsep(&rest, "\t\n");
-        assert_non_null(fields[4]);
-        if (strncmp(fields[0], prefix, strlen(prefix)) != 0)
-            continue;
-        snprintf(vector.path, sizeof(vector.path), "%s", fields[0]);
-        snprintf(vector.status, sizeof(vector.status), "%s", fields[1]);
-        snprintf(vector.reason, sizeof(vector.reason), "%s", fields[2]);
-        vector.width_px = (unsigned)strtoul(fields[3], NULL, 10);
-        vector.height_px = (unsigned)strtoul(fields[4], NULL, 10);
-        snprintf(path, sizeof(path), VECTORS "%s", fields[0]);
-        FILE *file = fopen(path, "rb");
-        assert_non_null(file);
-        vector.n = fread(vector.bytes, 1, sizeof(vector.bytes), file);
-        fclose(file);
-        assert_true(vector.n < sizeof(vector.bytes));
-        check(&vector);
-        n++;
-    }
-    fclose(manifest);
-    assert_true(n > 10);
-}
+#include "tests/vectors/vectors.h"
 
 static void check_vector(const struct vector *vector)
 {
     struct dlop_jpeg_frame frame;
     char reason[DLOP_REASON_BYTES];
-    dlop_status status = parse_exact(vector->bytes, vector->n, 0, &frame, reason);
+    dlop_status status = parse_exact(vector->bytes, vector->n_bytes, 0, &frame, reason);
     const char *name = dlop_status_name(status);
 
     if (strcmp(vector->status, "-") != 0 && strcmp(vector->status, name) != 0)
@@ -87,7 +42,7 @@ static void cut_everywhere(const struct vector *vector)
 {
     struct dlop_jpeg_frame frame;
     char reason[DLOP_REASON_BYTES];
-    size_t end = vector->n;
+    size_t end = vector->n_bytes;
 
     /* What follows the end of image may be cut off. */
     if (strstr(vector->path, "bytes-after-end") != NULL)
@@ -111,11 +66,11 @@ static void change_everywhere(const struct vector *vector)
     struct dlop_jpeg_frame frame;
     char reason[DLOP_REASON_BYTES];
 
-    memcpy(bytes, vector->bytes, vector->n);
-    for (size_t at = 0; at < vector->n && at < 700; at++) {
+    memcpy(bytes, vector->bytes, vector->n_bytes);
+    for (size_t at = 0; at < vector->n_bytes && at < 700; at++) {
         for (size_t i = 0; i < sizeof(values); i++) {
             bytes[at] = values[i];
-            dlop_status status = parse_exact(bytes, vector->n, 5, &frame, reason);
+            dlop_status status = parse_exact(bytes, vector->n_bytes, 5, &frame, reason);
             assert_in_range(-status, 0, 29);
         }
         bytes[at] = vector->bytes[at];
