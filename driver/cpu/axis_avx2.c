@@ -18,6 +18,9 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* Spans of up to this many pairs of taps have unrolled code for x. */
+#define MAX_UNROLLED_PAIRS 4
+
 #define SPLIT_BITS 11
 #define LOW_MASK   ((1 << SPLIT_BITS) - 1)
 
@@ -47,13 +50,12 @@ static void plan_half(const struct dlop_cpu_axis *axis, u32 o, u32 pair, s16 *we
     _mm_store_si128((__m128i *)(weight_out + 16), low);
 }
 
-/* Pairs of taps that a block runs through: one number for all blocks where it is 1 or 2, which are
- * the unrolled cases. */
+/* Pairs of taps that a block runs through: one number for all blocks where the code is unrolled. */
 static u32 plan_n_pairs(const struct dlop_cpu_axis *axis, u32 block)
 {
     u32 n_all = (axis->longest_span + 1) / 2, n_pairs = 0;
 
-    if (n_all <= 2)
+    if (n_all <= MAX_UNROLLED_PAIRS)
         return n_all;
     for (u32 o = 8 * block; o < 8 * block + 8 && o < axis->n_out; o++)
         n_pairs = (axis->span[o].n + 1) / 2 > n_pairs ? (axis->span[o].n + 1) / 2 : n_pairs;
@@ -144,7 +146,7 @@ ALWAYS_INLINE __m256i x_couple(const u8 *at0, const u8 *at1, const s16 **weight,
     return _mm256_srav_epi32(low, k->precision_bits);
 }
 
-/* n_pairs: 1 or 2 for all blocks, or 0 = as the block says. */
+/* n_pairs: that of all blocks, or 0 = as the block says. */
 ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out, u32 n_pairs,
                          bool is_16_bit)
 {
@@ -165,16 +167,34 @@ ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *ro
     }
 }
 
+#define X_ROWS(n_pairs)                                                                            \
+    static void x_row_split_##n_pairs(const struct dlop_cpu_axis *axis, const u8 *row,             \
+                                      u8 *row_out)                                                 \
+    {                                                                                              \
+        x_row(axis, row, row_out, n_pairs, false);                                                 \
+    }                                                                                              \
+    static void x_row_16_##n_pairs(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)   \
+    {                                                                                              \
+        x_row(axis, row, row_out, n_pairs, true);                                                  \
+    }
+
+X_ROWS(0)
+X_ROWS(1)
+X_ROWS(2)
+X_ROWS(3)
+X_ROWS(4)
+
 void dlop_cpu_axis_x_avx2(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
 {
-    bool is_16_bit = axis->is_16_bit;
+    /* [is_16_bit][n_pairs] */
+    static void (*const rows[2][MAX_UNROLLED_PAIRS + 1])(const struct dlop_cpu_axis *axis,
+                                                         const u8 *row, u8 *row_out) = {
+        {x_row_split_0, x_row_split_1, x_row_split_2, x_row_split_3, x_row_split_4},
+        {x_row_16_0, x_row_16_1, x_row_16_2, x_row_16_3, x_row_16_4},
+    };
+    u32 n_pairs = (axis->longest_span + 1) / 2;
 
-    if (axis->longest_span <= 2)
-        is_16_bit ? x_row(axis, row, row_out, 1, true) : x_row(axis, row, row_out, 1, false);
-    else if (axis->longest_span <= 4)
-        is_16_bit ? x_row(axis, row, row_out, 2, true) : x_row(axis, row, row_out, 2, false);
-    else
-        is_16_bit ? x_row(axis, row, row_out, 0, true) : x_row(axis, row, row_out, 0, false);
+    rows[axis->is_16_bit][n_pairs <= MAX_UNROLLED_PAIRS ? n_pairs : 0](axis, row, row_out);
 }
 
 /* 32 columns of two rows as 16-bit pairs, in the order that the packs undo. */

@@ -33,49 +33,37 @@ void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u3
     dlop_pack_row(pack->job, pack->table, row, y, out);
 }
 
-/* PACK_LOOPS(bits): functions chw_<bits> and hwc_<bits> that pack one row of three channels, and
- * one_<bits> for one channel, which is the same in both layouts. */
+/* PACK_LOOPS(bits): functions that pack n_px pixels. plane_<bits>: the first channel, to elements
+ * that follow each other, eight bytes per store; row + 1 is then the second channel. hwc_<bits>: all
+ * three channels, interleaved. */
 #define PACK_LOOPS(bits)                                                                           \
-    static inline void copy_##bits(const u8 *table, u32 value, u8 *out)                            \
+    static void plane_##bits(const u8 *table, const u8 *row, size_t n_px, u8 *out)                 \
     {                                                                                              \
-        memcpy(out, table + (size_t)value * (bits / 8), bits / 8);                                 \
-    }                                                                                              \
-    static void one_##bits(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)        \
-    {                                                                                              \
-        const u8 *table = pack->table;                                                             \
-        u32 n_px = pack->n_px;                                                                     \
+        const size_t n_word = 64 / bits;                                                           \
+        size_t x = 0;                                                                              \
                                                                                                    \
-        out += (size_t)y * n_px * (bits / 8);                                                      \
-        for (size_t x = 0; x < n_px; x++)                                                          \
-            copy_##bits(table, row[4 * x], out + x * (bits / 8));                                  \
-    }                                                                                              \
-    static void chw_##bits(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)        \
-    {                                                                                              \
-        const u8 *table = pack->table;                                                             \
-        size_t plane_bytes = (size_t)pack->n_px * pack->job->out_height_px * (size_t)(bits / 8);   \
-        u32 n_px = pack->n_px;                                                                     \
+        for (; x + n_word <= n_px; x += n_word) {                                                  \
+            u64 word = 0;                                                                          \
                                                                                                    \
-        out += (size_t)y * n_px * (bits / 8);                                                      \
-        for (size_t x = 0; x < n_px; x++) {                                                        \
-            u8 *at = out + x * (bits / 8);                                                         \
+            for (size_t i = 0; i < n_word; i++) {                                                  \
+                u##bits element;                                                                   \
                                                                                                    \
-            copy_##bits(table, row[4 * x], at);                                                    \
-            copy_##bits(table + 256 * (bits / 8), row[4 * x + 1], at + plane_bytes);               \
-            copy_##bits(table + 512 * (bits / 8), row[4 * x + 2], at + 2 * plane_bytes);           \
+                memcpy(&element, table + (size_t)row[4 * (x + i)] * (bits / 8), bits / 8);         \
+                word |= (u64)element << (i * bits);                                                \
+            }                                                                                      \
+            memcpy(out + x * (bits / 8), &word, sizeof word);                                      \
         }                                                                                          \
+        for (; x < n_px; x++)                                                                      \
+            memcpy(out + x * (bits / 8), table + (size_t)row[4 * x] * (bits / 8), bits / 8);       \
     }                                                                                              \
-    static void hwc_##bits(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)        \
+    static void hwc_##bits(const u8 *table, const u8 *row, size_t n_px, u8 *out)                   \
     {                                                                                              \
-        const u8 *table = pack->table;                                                             \
-        u32 n_px = pack->n_px;                                                                     \
+        const size_t n = bits / 8;                                                                 \
                                                                                                    \
-        out += (size_t)y * n_px * 3 * (bits / 8);                                                  \
-        for (size_t x = 0; x < n_px; x++) {                                                        \
-            u8 *at = out + x * 3 * (bits / 8);                                                     \
-                                                                                                   \
-            copy_##bits(table, row[4 * x], at);                                                    \
-            copy_##bits(table + 256 * (bits / 8), row[4 * x + 1], at + bits / 8);                  \
-            copy_##bits(table + 512 * (bits / 8), row[4 * x + 2], at + 2 * (bits / 8));            \
+        for (size_t x = 0; x < n_px; x++, out += 3 * n, row += 4) {                                \
+            memcpy(out, table + row[0] * n, n);                                                    \
+            memcpy(out + n, table + 256 * n + row[1] * n, n);                                      \
+            memcpy(out + 2 * n, table + 512 * n + row[2] * n, n);                                  \
         }                                                                                          \
     }
 
@@ -84,17 +72,23 @@ PACK_LOOPS(16)
 PACK_LOOPS(32)
 PACK_LOOPS(64)
 
-typedef void (*pack_row_fn)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+typedef void (*pack_row_fn)(const u8 *table, const u8 *row, size_t n_px, u8 *out);
+
+/* [element_bytes] */
+static const pack_row_fn plane_loops[9] = {
+    [1] = plane_8, [2] = plane_16, [4] = plane_32, [8] = plane_64};
+static const pack_row_fn hwc_loops[9] = {[1] = hwc_8, [2] = hwc_16, [4] = hwc_32, [8] = hwc_64};
 
 void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {
-    /* [element_bytes]; one channel last. */
-    static const pack_row_fn loops[DLOP_LAYOUT_COUNT + 1][9] = {
-        [DLOP_LAYOUT_CHW] = {[1] = chw_8, [2] = chw_16, [4] = chw_32, [8] = chw_64},
-        [DLOP_LAYOUT_HWC] = {[1] = hwc_8, [2] = hwc_16, [4] = hwc_32, [8] = hwc_64},
-        [DLOP_LAYOUT_COUNT] = {[1] = one_8, [2] = one_16, [4] = one_32, [8] = one_64},
-    };
-    u32 kind = pack->n_channels == 1 ? (u32)DLOP_LAYOUT_COUNT : pack->job->layout;
+    u32 element_bytes = pack->job->element_bytes;
+    size_t n_px = pack->n_px, plane_bytes = n_px * pack->job->out_height_px * element_bytes;
 
-    loops[kind][pack->job->element_bytes](pack, row, y, out);
+    if (pack->job->layout == DLOP_LAYOUT_HWC && pack->n_channels == 3) {
+        hwc_loops[element_bytes](pack->table, row, n_px, out + y * n_px * 3 * element_bytes);
+        return;
+    }
+    for (u32 c = 0; c < pack->n_channels; c++)
+        plane_loops[element_bytes](pack->table + (size_t)c * 256 * element_bytes, row + c, n_px,
+                                   out + c * plane_bytes + y * n_px * element_bytes);
 }
