@@ -19,6 +19,7 @@ TEST_LIBS_tests/kernel/test_image := -ljpeg
 TEST_LIBS_tests/kernel/test_photos := -ljpeg
 TEST_LIBS_tests/kernel/test_job_check := -ljpeg
 
+
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
 tests: $(B)/tests/draw/peek.so
 $(B)/tests/draw/peek.so: $(B)/tests/draw/peek.o $(B)/libdlop.a
