@@ -74,7 +74,7 @@ static void cpu_name(char name[64])
     unsigned words[12] = {0};
     char text[sizeof words + 1] = {0};
 
-    if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
+    if ((unsigned)__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
         return;
     for (unsigned i = 0; i < 3; i++)
         __get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
@@ -88,7 +88,7 @@ static void cpu_name(char name[64])
 
 static const char *cpu_vector_level(void)
 {
-#if defined(__x86_64__)
+#if DLOP_INTRINSICS && defined(__x86_64__)
     if (__builtin_cpu_supports("avx2"))
         return "AVX2";
 #endif
