@@ -1,5 +1,6 @@
 /* Unit test: drawing rules without a framework. Words against the published generator, states, and
  * steps of recipes that draw nothing or fail. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,11 +114,13 @@ static void rules_decide_width_and_fusing(void **state)
     assert_int_equal(wide, (int64_t)((high << 32 | low) % (1 << 28)) - 10);
 
     for (int i = 0; i < 1000; i++) {
-        struct dlop_rng_state copy = rng;
+        struct dlop_rng_state copy = rng, unit_copy = rng;
+        float x = dlop_rng_unit(&unit_copy);
         rules.uniform_is_fused = 1;
         float fused = dlop_rng_uniform_one(&copy, &rules, 0.08f, 1.0f);
         rules.uniform_is_fused = 0;
         float apart = dlop_rng_uniform_one(&rng, &rules, 0.08f, 1.0f);
+        assert_float_equal(fused, fmaf(x, 1.0f - 0.08f, 0.08f), 0);
         assert_true(fused - apart < 0x1p-22f && apart - fused < 0x1p-22f);
         n_different += fused != apart;
     }
@@ -162,11 +165,25 @@ static struct dlop_drawn draw_one(const struct dlop_op *op, uint32_t width_px, u
     return drawn;
 }
 
+static void chances_act_below_p_only(void **state)
+{
+    (void)state;
+    struct dlop_rng_state rng;
+    dlop_rng_seed(&rng, 3);
+    dlop_rng_word(&rng); /* as draw_one */
+    float drawn = dlop_rng_unit(&rng);
+    struct dlop_op op = {.kind = DLOP_OP_FLIP_X, .f = {(double)drawn}};
+
+    assert_int_equal(draw_one(&op, 5, 5, DLOP_OK).n_steps, 0);
+    op.f[0] = (double)nextafterf(drawn, 1.0f);
+    assert_int_equal(draw_one(&op, 5, 5, DLOP_OK).n_steps, 1);
+}
+
 static void center_crop_pads_the_odd_pixel_behind(void **state)
 {
     (void)state;
     const struct dlop_op op = {.kind = DLOP_OP_CENTER_CROP, .i = {10, 8}};
-    struct dlop_drawn drawn = draw_one(&op, 5, 13, DLOP_OK);
+    struct dlop_drawn drawn = draw_one(&op, 5, 15, DLOP_OK);
 
     assert_int_equal(drawn.n_steps, 2);
     assert_int_equal(drawn.steps[0].kind, DLOP_STEP_PAD);
@@ -174,7 +191,7 @@ static void center_crop_pads_the_odd_pixel_behind(void **state)
     assert_int_equal(drawn.steps[0].v[2], 2);
     assert_int_equal(drawn.steps[0].v[1], 0);
     assert_int_equal(drawn.steps[1].v[0], 0);
-    assert_int_equal(drawn.steps[1].v[1], 2); /* 3 rows too many: 1.5 is rounded to even */
+    assert_int_equal(drawn.steps[1].v[1], 2); /* 5 rows too many: 2.5 is rounded to even */
     assert_int_equal(drawn.width_px, 8);
     assert_int_equal(drawn.height_px, 10);
 }
@@ -263,6 +280,7 @@ int main(void)
         cmocka_unit_test(seeded_and_used_up_states_differ),
         cmocka_unit_test(rules_decide_width_and_fusing),
         cmocka_unit_test(exp_is_called_by_its_address),
+        cmocka_unit_test(chances_act_below_p_only),
         cmocka_unit_test(center_crop_pads_the_odd_pixel_behind),
         cmocka_unit_test(resize_keeps_the_ratio_as_the_framework_cuts_it),
         cmocka_unit_test(too_large_crops_fail),
