@@ -6,6 +6,7 @@ equal runs.
 """
 
 import hashlib
+import os
 import random
 
 import dlop
@@ -76,23 +77,16 @@ def record(loader, epochs=2, before_epoch=None, stop_after=None):
 
 
 def error_text(error):
-    """Text of an exception without what may differ: line numbers of torch's worker loop."""
-    lines = str(error).splitlines()
-    keep = [line for line in lines if not is_worker_frame(line)]
-    return "\n".join(keep)
-
-
-def is_worker_frame(line):
-    """Frames of the process that called the fetcher: torch's worker loop, or ours."""
-    return any(
-        mark in line
-        for mark in (
-            "_utils/worker.py",
-            "dlop/iterate.py",
-            "data = fetcher.fetch",
-            "fetcher.fetch(",
-        )
-    )
+    """Text of an exception without the frames of torch's worker loop and of ours in its place."""
+    kept, is_dropped = [], False
+    for line in str(error).splitlines():
+        if line.startswith("  File "):
+            is_dropped = "_utils/worker.py" in line or f"{os.sep}dlop{os.sep}" in line
+        elif not line.startswith("    "):
+            is_dropped = False
+        if not is_dropped:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def tier_of(loader):
@@ -113,5 +107,5 @@ def compare(make, tier="A", **options):
     assert tier_of(loader) == tier, f"tier {tier_of(loader)}: {reason_of(loader)}"
     assert len(made) == len(wanted)
     for number, (ours, theirs) in enumerate(zip(made, wanted)):
-        assert ours == theirs, f"event {number}"
+        assert ours == theirs, f"event {number}: {ours!r:.2000} instead of {theirs!r:.2000}"
     return loader

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch._utils import ExceptionWrapper
 from torch.utils.data._utils.collate import default_collate
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
 from . import datasets, rng
 from .engine import Entry
@@ -31,6 +32,20 @@ class Samples:
     images: Any  # [n][...] as the plan wrote it, or a list of the script's own samples
     targets: list[Any]
     is_stock: bool = False
+
+
+class Given:
+    """A dataset whose samples of the next batch are there already: torch's own fetcher collates
+    them, so that tracebacks of the script's collate function look as they do without us."""
+
+    def __init__(self, samples: list[Any]) -> None:
+        self._samples = samples
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._samples[0]
+
+    def __getitems__(self, indices: Any) -> list[Any]:
+        return self._samples
 
 
 class Form:
@@ -81,8 +96,9 @@ class Form:
             elif self._is_pinned and isinstance(targets, torch.Tensor):
                 targets = targets.pin_memory()
             return [samples.images, targets]
-        singles = self._singles(samples)
-        data = collate_fn(singles if self._is_batched else singles[0])
+        given = Given(self._singles(samples))
+        fetcher, index = _MapDatasetFetcher(given, self._is_batched, collate_fn, False), [0]
+        data = fetcher.fetch(index)
         return shared(data) if self.is_shared and self._is_default else data
 
     def _singles(self, samples: Samples) -> list[Any]:
@@ -116,7 +132,7 @@ def _nearest(position: int, good: list[int]) -> int:
 def _default_targets(targets: list[Any]) -> Any:
     if all(type(t) is int for t in targets):
         return torch.tensor(targets)
-    return default_collate(targets)
+    return default_collate(tuple(targets))  # strings stay the sequence that they come in
 
 
 def new_shared(shape: tuple[int, ...], dtype: Any) -> Any:

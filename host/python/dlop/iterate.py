@@ -281,10 +281,11 @@ class WorkersIter(TierAIter):
         """The script's own fetch as this batch's worker; errors come back wrapped."""
         engine.pop(entry)
         state = engine.get_stream(entry.stream)
-        self._fetcher.collate_fn = self._collates[entry.stream]
+        fetcher, index = self._fetcher, entry.index
+        fetcher.collate_fn = self._collates[entry.stream]
         try:
             with self._seats[entry.stream].taken(state):
-                data = self._fetcher.fetch(entry.index)
+                data = fetcher.fetch(index)
         except Exception:
             data = batches.wrap_exception(entry.stream)
         engine.set_stream(entry.stream, state)

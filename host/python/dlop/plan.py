@@ -23,9 +23,7 @@ class Plan:
     def __init__(self, recipe: Recipe, is_hwc: bool, fixed: tuple[int, int] | None) -> None:
         self.recipe, self.is_hwc = recipe, is_hwc
         self.element_bytes = len(recipe.table) // (256 * recipe.out_channels)
-        ops = list(recipe.ops)
-        if fixed is not None:  # an identity that tells the plan the size of all records
-            ops.insert(0, OpSpec(_lib.OP_CENTER_CROP, fixed))
+        ops = list(recipe.ops) if fixed is None else _with_sizes(recipe.ops, fixed)
         self.handle = self._open(ops)
         height, width = C.c_uint32(), C.c_uint32()
         _lib.lib().dlop_plan_out_size(self.handle.address, C.byref(height), C.byref(width))
@@ -89,6 +87,39 @@ class Plan:
         if self.is_hwc:
             values = values.permute(2, 0, 1)
         return values if self.recipe.wrap is None else values.as_subclass(self.recipe.wrap)
+
+
+def _with_sizes(ops: tuple[OpSpec, ...], fixed: tuple[int, int]) -> list[OpSpec]:
+    """The same operations for records that all have the size (height, width): the plan then knows
+    the size of its output."""
+    height, width = fixed
+    made = [OpSpec(_lib.OP_CENTER_CROP, fixed)]
+    for op in ops:
+        if op.kind == _lib.OP_RESIZE_SHORT:
+            height, width = _resized(height, width, *op.i[:2])
+            op = OpSpec(_lib.OP_RESIZE, (height, width, op.i[2]))
+        elif op.kind == _lib.OP_PAD:
+            left, top, right, bottom = op.i[:4]
+            height, width = height + top + bottom, width + left + right
+        elif op.kind in _SETS_SIZE:
+            height, width = op.i[:2]
+        made.append(op)
+    return made
+
+
+_SETS_SIZE = (_lib.OP_RESIZED_CROP, _lib.OP_RESIZE, _lib.OP_CENTER_CROP, _lib.OP_RANDOM_CROP)
+
+
+def _resized(height: int, width: int, short: int, longest: int) -> tuple[int, int]:
+    """Size after a resize of the shorter side (0: of the longer side to `longest`)."""
+    is_tall = width <= height
+    old_short, old_long = (width, height) if is_tall else (height, width)
+    new_short, new_long = short, int(short * old_long / old_short)
+    if short == 0:
+        new_short, new_long = int(longest * old_short / old_long), longest
+    elif longest and new_long > longest:
+        new_short, new_long = int(longest * new_short / new_long), longest
+    return (new_long, new_short) if is_tall else (new_short, new_long)
 
 
 def _max_pixels() -> int:
