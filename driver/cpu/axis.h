@@ -65,7 +65,7 @@ size_t dlop_cpu_axis_memory_bytes(const struct dlop_cpu_axis *axis);
 /* Lay the arrays out in memory, which is aligned to 64 bytes, and find the runs. */
 void dlop_cpu_axis_plan(struct dlop_cpu_axis *axis, u8 *memory);
 
-/* Copy one row through a gather axis. */
+/* Copy one row through a gather axis; both rows at multiples of 4, apart from each other. */
 void dlop_cpu_axis_gather(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
 /* Write the fill over the outputs that have no source pixel. */

@@ -78,9 +78,20 @@ static void expect_same_pixels(const struct random_state *random, const char *wh
                         expected[4 * x + 1], expected[4 * x + 2]);
 }
 
-/* One random row through the table, by the reference and by each replacement. Frees the table. */
-static void check_x(struct random_state *random, u32 n_in, void *table)
+/* The table at a closed page instead of on the heap. */
+static u8 *guarded(void *table)
 {
+    u8 *copy = guard_alloc(axis_bytes(table));
+
+    memcpy(copy, table, axis_bytes(table));
+    free(table);
+    return copy;
+}
+
+/* One random row through the table, by the reference and by each replacement. Frees the table. */
+static void check_x(struct random_state *random, u32 n_in, void *heap_table)
+{
+    u8 *table = guarded(heap_table);
     u32 n_out = axis_header(table)->n_out;
     u8 *expected = malloc(4 * (size_t)n_out);
 
@@ -111,12 +122,13 @@ static void check_x(struct random_state *random, u32 n_in, void *table)
         ready_free(&r);
     }
     free(expected);
-    free(table);
+    guard_free(table, axis_bytes(table));
 }
 
 /* One random output row of n_px pixels through the table. Frees the table. */
-static void check_y(struct random_state *random, u32 n_in, void *table)
+static void check_y(struct random_state *random, u32 n_in, void *heap_table)
 {
+    u8 *table = guarded(heap_table);
     u32 n_out = axis_header(table)->n_out, o = (u32)random_in(random, 0, (s32)n_out - 1);
     u32 n_px = (u32)random_in(random, 1, 100), shift = (u32)random_in(random, 0, 3);
     size_t row_bytes = dlop_cpu_row_bytes(n_px, 0) + 4 * shift,
@@ -146,7 +158,7 @@ static void check_y(struct random_state *random, u32 n_in, void *table)
     free(packed);
     free(expected);
     free(pointers);
-    free(table);
+    guard_free(table, axis_bytes(table));
 }
 
 static void every_filter_and_size(void **state)
