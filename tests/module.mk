@@ -5,7 +5,9 @@ TEST_SRCS += tests/unit/test_run_loader.c tests/unit/test_run_needs.c tests/unit
 TEST_SRCS += tests/unit/test_run_decoder.c
 TEST_LIBS_tests/unit/test_run_decoder := -ljpeg
 TEST_LIBS_tests/unit/test_run_loader := -ljpeg
-TEST_LIBS_tests/unit/test_run_needs := -ljpeg -Wl,--wrap=pthread_create
+TEST_SRCS += tests/unit/test_run_states.c
+TEST_LIBS_tests/unit/test_run_needs := -ljpeg
+TEST_LIBS_tests/unit/test_run_states := -ljpeg -Wl,--wrap=pthread_create
 TEST_LIBS_tests/unit/test_run_heap := -ljpeg -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 TEST_LIBS_tests/unit/test_run_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=free
 
@@ -18,7 +20,6 @@ TEST_SRCS += tests/kernel/test_photos.c
 TEST_LIBS_tests/kernel/test_image := -ljpeg
 TEST_LIBS_tests/kernel/test_photos := -ljpeg
 TEST_LIBS_tests/kernel/test_job_check := -ljpeg
-
 
 # host/draw, host/plan: internal functions for the Python tests of tests/draw and tests/plan.
 tests: $(B)/tests/draw/peek.so

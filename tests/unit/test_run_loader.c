@@ -177,6 +177,11 @@ static void size_of_result_may_depend_on_the_record(void **state)
                      DLOP_OK);
     assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_ERR_TOO_SMALL);
     assert_int_equal(wait_long(fixture->loader, later, &need), DLOP_ERR_STATE);
+    dlop_batch_release(fixture->loader, &later);
+    /* A batch that comes after the failure must not draw before its repetition either. */
+    assert_int_equal(dlop_loader_submit(fixture->loader, 0, &index, 1, out, sizeof out, &later),
+                     DLOP_OK);
+    assert_int_equal(wait_long(fixture->loader, later, &need), DLOP_ERR_STATE);
     dlop_batch_release(fixture->loader, &batch);
     dlop_batch_release(fixture->loader, &later);
     assert_int_equal(dlop_loader_submit(fixture->loader, 0, &index, 1, out, sizeof out, &batch),
