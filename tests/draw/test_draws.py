@@ -34,11 +34,13 @@ def run_checks(python, repeats, **variables):
     assert f"{len(checks.CHECKS)} checks" in done.stdout
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("capability", ["default", "avx2"])
 def test_draws_under_capability(capability):
     run_checks(sys.executable, 200, ATEN_CPU_CAPABILITY=capability)
 
 
+@pytest.mark.full
 def test_draws_of_debian_torch():
     probe = subprocess.run(
         [DEBIAN_PYTHON, "-c", "import torch, torchvision"], capture_output=True, text=True

@@ -14,7 +14,7 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 
 @pytest.fixture(scope="module")
 def session():
-    return pixels.Session(40)
+    return pixels.Session(20)
 
 
 @pytest.mark.parametrize("check", pixels.CHECKS, ids=lambda check: check.__name__[6:])
@@ -35,11 +35,13 @@ def run_checks(python, repeats, **variables):
     return done.stdout
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("capability", ["default", "avx2"])
 def test_pixels_under_capability(capability):
     run_checks(sys.executable, 6, ATEN_CPU_CAPABILITY=capability)
 
 
+@pytest.mark.full
 def test_pixels_of_debian_pillow():
     """Pillow 9.4, whose resize always begins with x."""
     probe = subprocess.run(
