@@ -38,7 +38,9 @@ static const char *check_adobe(const uint8_t *body, size_t n_bytes, struct dlop_
     return NULL;
 }
 
-/* ---- Exif: Pillow looks up the resolution when JFIF has none ---- */
+/* ---- directories in TIFF's form ---- */
+
+enum { TYPE_LONG = 4, TYPE_RATIONAL = 5, TYPE_BYTES = 7, ENTRY_BYTES = 12 };
 
 struct tiff {
     const uint8_t *bytes;
@@ -58,11 +60,13 @@ static uint32_t tiff_u32(const struct tiff *tiff, size_t at)
                            : tiff_u16(tiff, at) << 16 | tiff_u16(tiff, at + 2);
 }
 
+/* ---- Exif: Pillow looks up the resolution when JFIF has none ---- */
+
 /* Every entry of the first directory that gives the resolution must be a rational number: as text
  * or bytes of length 1, Pillow would index past their end. */
 static bool has_plain_resolution(const struct tiff *tiff)
 {
-    enum { TAG_X_RESOLUTION = 0x011A, TYPE_RATIONAL = 5, ENTRY_BYTES = 12 };
+    enum { TAG_X_RESOLUTION = 0x011A };
     size_t at = tiff_u32(tiff, 4);
 
     if (at + 2 > tiff->n_bytes)
@@ -95,6 +99,60 @@ static const char *check_exif(const uint8_t *body, size_t n_bytes, struct dlop_j
     return has_plain_resolution(&tiff) ? NULL : reason;
 }
 
+/* ---- MPF: several pictures in one file, as phones write them; the first is the photograph ---- */
+
+/* Where the one entry of a tag stands, or 0 where there is none or more than one. */
+static size_t find_only_entry(const struct tiff *tiff, size_t directory, uint32_t tag)
+{
+    size_t n_entries = tiff_u16(tiff, directory), found = 0;
+
+    for (size_t i = 0; i < n_entries; i++) {
+        size_t at = directory + 2 + i * ENTRY_BYTES;
+        if (tiff_u16(tiff, at) != tag)
+            continue;
+        if (found != 0)
+            return 0;
+        found = at;
+    }
+    return found;
+}
+
+/* Pillow reads 16 bytes for each of the announced pictures; all of them must be there. */
+static bool is_plain_mpf(const struct tiff *tiff)
+{
+    enum { TAG_N_PICTURES = 0xB001, TAG_PICTURES = 0xB002, PICTURE_BYTES = 16 };
+    size_t directory = tiff_u32(tiff, 4);
+
+    if (directory + 2 > tiff->n_bytes ||
+        directory + 2 + (size_t)tiff_u16(tiff, directory) * ENTRY_BYTES > tiff->n_bytes)
+        return false;
+    size_t number = find_only_entry(tiff, directory, TAG_N_PICTURES);
+    size_t pictures = find_only_entry(tiff, directory, TAG_PICTURES);
+    if (number == 0 || tiff_u16(tiff, number + 2) != TYPE_LONG || tiff_u32(tiff, number + 4) != 1 ||
+        pictures == 0 || tiff_u16(tiff, pictures + 2) != TYPE_BYTES)
+        return false;
+
+    size_t n_pictures = tiff_u32(tiff, number + 8);
+    size_t n_bytes = tiff_u32(tiff, pictures + 4), at = tiff_u32(tiff, pictures + 8);
+    if (n_pictures == 0 || n_pictures * PICTURE_BYTES > n_bytes || at + n_bytes > tiff->n_bytes)
+        return false;
+    for (size_t i = 0; i < n_pictures; i++)
+        if (tiff_u32(tiff, at + i * PICTURE_BYTES) >> 24 & 7)
+            return false; /* not JPEG */
+    return true;
+}
+
+static const char *check_mpf(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
+{
+    struct tiff tiff = {.bytes = body + 4, .n_bytes = n_bytes - 4};
+
+    tiff.is_little = memcmp(tiff.bytes, "II*\0", 4) == 0;
+    if (app->n_mpf++ > 0 || (!tiff.is_little && memcmp(tiff.bytes, "MM\0*", 4) != 0) ||
+        !is_plain_mpf(&tiff))
+        return "several pictures in one file (MPO) that Pillow may not read";
+    return NULL;
+}
+
 /* ---- Photoshop: a list of named blocks ---- */
 
 static const char *check_photoshop(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
@@ -123,7 +181,7 @@ static const struct app_row rows[] = {
     {0, 4, "JFIF", 7, check_jfif, "JFIF segment that is too short"},
     {1, 5, "Exif", 6, check_exif, "Exif segment that is too short"},
     {2, 12, "ICC_PROFILE", 14, NULL, "ICC profile segment that is too short"},
-    {2, 4, "MPF", SIZE_MAX, NULL, "several pictures in one file (MPO)"},
+    {2, 4, "MPF", 12, check_mpf, "MPF segment that is too short"},
     {13, 14, "Photoshop 3.0", 14, check_photoshop, "Photoshop segment that is too short"},
     {14, 5, "Adobe", 7, check_adobe, "Adobe segment that is too short"},
 };

@@ -11,7 +11,7 @@ struct dlop_jpeg_app {
     bool has_jfif;  /* a JFIF segment as libjpeg knows it */
     bool has_adobe; /* an Adobe segment as libjpeg knows it; the last one counts */
     uint8_t adobe_transform;
-    uint32_t n_exif;
+    uint32_t n_exif, n_mpf;
 };
 
 /* Look at the body of segment APP0 + number that stands before the first scan. Null and *app

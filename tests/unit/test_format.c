@@ -359,7 +359,7 @@ static const struct refusal refusals[] = {
            "Adobe\0"),
      DLOP_ERR_UNSUPPORTED, "Adobe segment"},
     {PART_APP, BYTES("\xFF\xE2\0\x0FICC_PROFILE\0\1"), DLOP_ERR_UNSUPPORTED, "ICC profile"},
-    {PART_APP, BYTES("\xFF\xE2\0\7MPF\0x"), DLOP_ERR_UNSUPPORTED, "MPO"},
+    {PART_APP, BYTES("\xFF\xE2\0\7MPF\0x"), DLOP_ERR_UNSUPPORTED, "MPF"},
     {PART_APP,
      BYTES("\xFF\xED\0\x16Photoshop 3.0\0"
            "8BIM\0\1"),
