@@ -7,131 +7,204 @@
 #include "driver/cpu/idct.h"
 #include "hw/core/unstuff.h"
 
-/* The AC symbol that a lookup begins with. */
-struct first_symbol {
-    u8 code_bits; /* 0: longer than the lookup, or no code */
-    u8 size;
-    u8 advance;
-    s8 value; /* where it is in the lookup and small */
+/* ---- AC tables ----------------------------------------------------------------------------------
+ *
+ * Symbols stand in the order of their codes, so in every table that is looked up with the next n bits
+ * a symbol has one range, each of its values a part of that, and what may follow in the remaining m
+ * bits is the table for m bits. Tables are made of whole ranges for that reason: one per image and
+ * class has to cost less than it saves.
+ */
+
+#define MAX_GROUP_SIZE    7  /* value bits of -127..127 */
+#define MAX_GROUP_ADVANCE 33 /* from index 63 on it stays outside the indices of an end of block */
+
+/* An AC symbol as its entry in the core table says. */
+struct symbol {
+    u32 code_bits, size, advance;
+    bool is_bad, is_end;
 };
 
-#define MAX_GROUP_SIZE 7  /* value bits of -127..127 */
-#define MAX_ADVANCE    33 /* from index 63 on it stays below DLOP_CPU_END_ADVANCE + 1 */
-
-static void find_first_symbols(const struct dlop_huff_table *core, struct first_symbol *first)
+static struct symbol symbol_of(u32 entry)
 {
-    const u32 n_bits = DLOP_CPU_AC_LOOKUP_BITS, end = core->limit[n_bits - 1] >> (16 - n_bits);
-    u32 at = 0;
+    return (struct symbol){
+        .code_bits = DLOP_HUFF_CODE_BITS(entry),
+        .size = DLOP_HUFF_SIZE(entry),
+        .advance = DLOP_HUFF_ADVANCE(entry),
+        .is_bad = (entry & DLOP_HUFF_BAD) != 0,
+        .is_end = DLOP_HUFF_ADVANCE(entry) == DLOP_HUFF_ADVANCE_EOB,
+    };
+}
 
-    for (u32 i = 0; at < end; i++) {
-        u32 entry = core->entry[i], size = DLOP_HUFF_SIZE(entry);
-        u32 spare_bits = n_bits - DLOP_HUFF_CODE_BITS(entry);
-        struct first_symbol symbol = {
-            .code_bits = (u8)(entry & DLOP_HUFF_BAD ? 0 : DLOP_HUFF_CODE_BITS(entry)),
-            .size = (u8)size,
-            .advance = (u8)DLOP_HUFF_ADVANCE(entry),
-        };
-        bool has_value = size <= MAX_GROUP_SIZE && size <= spare_bits;
+/* All tables for 0..n bits in one array: the one for n bits stands at [1 << n]. */
+#define TABLES_ROOM (2u << DLOP_CPU_GROUP_BITS)
 
-        for (u32 rest = 0; rest < 1u << spare_bits; rest++, at++) {
-            if (has_value)
-                symbol.value = (s8)value_of((u64)rest << 1 << (63 - spare_bits), size);
-            first[at] = symbol;
+struct ac_builder {
+    const struct dlop_huff_table *core;
+    u32 n_symbols;
+    u32 end_code, end_bits;    /* of the end of block; end_bits is 0 where there is none */
+    u32 follower[TABLES_ROOM]; /* a second coefficient and an end of block, as added to a first */
+    u16 skipped[TABLES_ROOM];
+};
+
+static void fill(u32 *out, u32 n, u32 value)
+{
+    for (u32 i = 0; i < n; i++)
+        out[i] = value;
+}
+
+/* What follows a first coefficient within n_bits. */
+static void fill_follower(struct ac_builder *builder, u32 n_bits)
+{
+    u32 *out = builder->follower + (1u << n_bits), *end = out + (1u << n_bits);
+
+    for (u32 i = 0; i < builder->n_symbols; i++) {
+        struct symbol symbol = symbol_of(builder->core->entry[i]);
+        u32 used_bits = symbol.code_bits + symbol.size, rest_bits = n_bits - used_bits;
+
+        if (symbol.code_bits > n_bits)
+            break;
+        if (symbol.is_bad || symbol.is_end || used_bits > n_bits || symbol.size > MAX_GROUP_SIZE) {
+            u32 entry = symbol.is_end ? DLOP_CPU_END_ADVANCE << 8 | symbol.code_bits : 0;
+
+            fill(out, 1u << (n_bits - symbol.code_bits), entry);
+            out += 1u << (n_bits - symbol.code_bits);
+            continue;
+        }
+        for (u32 raw = 0; raw < 1u << symbol.size; raw++) {
+            u32 value = (u32)value_of((u64)raw << 1 << (63 - symbol.size), symbol.size);
+            u32 entry = value << 24 | symbol.advance << 8 | used_bits;
+
+            fill(out, 1u << rest_bits, entry);
+            if (builder->end_bits != 0 && builder->end_bits <= rest_bits) {
+                u32 spare_bits = rest_bits - builder->end_bits;
+
+                fill(out + (builder->end_code << spare_bits), 1u << spare_bits,
+                     entry + (DLOP_CPU_END_ADVANCE << 8 | builder->end_bits));
+            }
+            out += 1u << rest_bits;
         }
     }
-    memset(first + at, 0, ((1u << n_bits) - at) * sizeof(*first));
+    fill(out, (u32)(end - out), 0);
 }
 
-/* Entry of lookup.ac. */
-static u32 group_symbols(const struct first_symbol *first, u32 window)
+static void fill_groups(struct ac_builder *builder, struct dlop_cpu_huff *huff)
 {
-    const u32 n_bits = DLOP_CPU_AC_LOOKUP_BITS, mask = (1u << n_bits) - 1;
-    const struct first_symbol *a = &first[window], *b;
-    u32 n_used = (u32)a->code_bits + a->size, advance = a->advance, entry;
+    const u32 n_bits = DLOP_CPU_GROUP_BITS;
+    u32 *group = huff->group, at = 0;
+    s8 *first = huff->first;
 
-    if (a->code_bits != 0 && advance == DLOP_HUFF_ADVANCE_EOB)
-        return n_used | DLOP_CPU_END_ADVANCE << 8 | 1u << 16;
-    if (a->code_bits == 0 || n_used > n_bits || a->size > MAX_GROUP_SIZE || advance > 16)
-        return DLOP_CPU_AC_LONG | a->code_bits | advance << 8 | (u32)a->size << 16;
-    entry = advance << 16;
-    b = &first[window << n_used & mask];
-    if (b->code_bits != 0 && n_used + b->code_bits + b->size <= n_bits &&
-        b->size <= MAX_GROUP_SIZE && b->advance <= 16) {
-        n_used += (u32)b->code_bits + b->size;
-        advance += b->advance;
-        entry |= (u32)b->value << 24;
-        b = &first[window << n_used & mask];
-    }
-    if (b->code_bits != 0 && n_used + b->code_bits <= n_bits &&
-        b->advance == DLOP_HUFF_ADVANCE_EOB) {
-        n_used += b->code_bits;
-        advance += DLOP_CPU_GROUP_END_ADVANCE;
-    }
-    return entry | advance << 8 | n_used;
-}
+    for (u32 i = 0; i < builder->n_symbols; i++) {
+        struct symbol symbol = symbol_of(builder->core->entry[i]);
+        u32 used_bits = symbol.code_bits + symbol.size;
+        u32 entry = symbol.advance << 8 | symbol.code_bits;
 
-/* Entry of skip. */
-static u32 group_skipped(const struct first_symbol *first, u32 window)
-{
-    const u32 n_bits = DLOP_CPU_AC_LOOKUP_BITS, mask = (1u << n_bits) - 1;
-    u32 n_used = 0, advance = 0;
-
-    while (n_used < n_bits) {
-        const struct first_symbol *symbol = &first[window << n_used & mask];
-
-        if (symbol->code_bits == 0 || n_used + symbol->code_bits > n_bits)
+        if (symbol.code_bits > n_bits)
             break;
-        if (symbol->advance != DLOP_HUFF_ADVANCE_EOB && advance + symbol->advance > MAX_ADVANCE)
-            break;
-        n_used += (u32)symbol->code_bits + symbol->size;
-        if (symbol->advance == DLOP_HUFF_ADVANCE_EOB) {
-            advance += advance == 0 ? DLOP_CPU_END_ADVANCE : DLOP_CPU_GROUP_END_ADVANCE;
-            break;
+        if (symbol.is_bad || symbol.is_end || used_bits > n_bits || symbol.size > MAX_GROUP_SIZE) {
+            u32 n = 1u << (n_bits - symbol.code_bits);
+
+            if (symbol.is_end)
+                entry = DLOP_CPU_END_ALONE | symbol.code_bits;
+            else
+                entry |= DLOP_CPU_LONG | symbol.size << 16;
+            fill(group + at, n, symbol.is_bad ? DLOP_CPU_LONG : entry);
+            memset(first + at, 0, n);
+            at += n;
+            continue;
         }
-        advance += symbol->advance;
+        for (u32 raw = 0; raw < 1u << symbol.size; raw++) {
+            u32 n = 1u << (n_bits - used_bits);
+            const u32 *follower = builder->follower + n;
+            s32 value = value_of((u64)raw << 1 << (63 - symbol.size), symbol.size);
+
+            entry = symbol.advance << 16 | symbol.advance << 8 | used_bits;
+            for (u32 rest = 0; rest < n; rest++)
+                group[at + rest] = entry + follower[rest];
+            memset(first + at, value, n);
+            at += n;
+        }
     }
-    return n_used == 0 ? DLOP_CPU_NO_GROUP << 8 : advance << 8 | n_used;
+    fill(group + at, (1u << n_bits) - at, DLOP_CPU_LONG);
+    memset(first + at, 0, (1u << n_bits) - at);
 }
 
-static void fill_ac(struct dlop_cpu_huff *huff)
+/* Symbols that begin within n_bits. */
+static void fill_skipped(struct ac_builder *builder, u32 n_bits)
 {
-    struct first_symbol first[1 << DLOP_CPU_AC_LOOKUP_BITS];
+    u16 *out = builder->skipped + (1u << n_bits), *end = out + (1u << n_bits);
 
-    find_first_symbols(&huff->core, first);
-    for (u32 window = 0; window < 1u << DLOP_CPU_AC_LOOKUP_BITS; window++) {
-        huff->lookup.ac.group[window] = group_symbols(first, window);
-        huff->lookup.ac.first[window] = first[window].value;
-        huff->skip[window] = (u16)group_skipped(first, window);
+    for (u32 i = 0; i < builder->n_symbols; i++) {
+        struct symbol symbol = symbol_of(builder->core->entry[i]);
+        u32 used_bits = symbol.code_bits + symbol.size;
+        u32 advance = symbol.is_end ? DLOP_CPU_END_ADVANCE : symbol.advance;
+        u16 entry = (u16)(symbol.is_bad ? 0 : advance << 8 | used_bits);
+        bool is_last = symbol.is_bad || symbol.is_end || used_bits >= n_bits;
+        u32 n_parts = is_last ? 1 : 1u << symbol.size, n;
+
+        if (symbol.code_bits > n_bits)
+            break;
+        n = 1u << (n_bits - (is_last ? symbol.code_bits : used_bits));
+        for (u32 part = 0; part < n_parts; part++) {
+            const u16 *follower = builder->skipped + n;
+
+            for (u32 rest = 0; rest < n; rest++) {
+                u32 follower_advance = follower[rest] >> 8 & (DLOP_CPU_END_ADVANCE - 1);
+                bool fits = !is_last && advance + follower_advance <= MAX_GROUP_ADVANCE;
+
+                out[rest] = (u16)(entry + (fits ? follower[rest] : 0));
+            }
+            out += n;
+        }
     }
+    memset(out, 0, (size_t)(end - out) * sizeof(*out));
 }
 
-static void fill_dc(struct dlop_cpu_huff *huff, u32 code, u32 entry)
+static void fill_ac(struct dlop_cpu_huff *huff, u32 n_symbols)
 {
-    u32 spare_bits = DLOP_CPU_DC_LOOKUP_BITS - DLOP_HUFF_CODE_BITS(entry);
+    const u32 n_bits = DLOP_CPU_GROUP_BITS;
+    struct ac_builder builder;
 
-    for (u32 i = 0; i < 1u << spare_bits; i++)
-        huff->lookup.dc[(code << spare_bits) + i] = entry;
+    builder.core = &huff->core;
+    builder.n_symbols = n_symbols;
+    builder.end_bits = 0;
+    for (u32 i = 0; i < n_symbols; i++) {
+        struct symbol symbol = symbol_of(huff->core.entry[i]);
+
+        if (symbol.is_end && !symbol.is_bad) {
+            builder.end_bits = symbol.code_bits;
+            builder.end_code = (i - huff->core.offset[symbol.code_bits - 1]) & 0xffff;
+        }
+    }
+    for (u32 n = 0; n <= n_bits; n++) {
+        fill_follower(&builder, n);
+        fill_skipped(&builder, n);
+    }
+    fill_groups(&builder, huff);
+    for (u32 i = 0; i < 1u << n_bits; i++) {
+        u16 entry = builder.skipped[(1u << n_bits) + i];
+
+        huff->skip[i] = (u16)(entry == 0 ? DLOP_CPU_NO_ADVANCE << 8 : entry);
+    }
 }
 
 dlop_status dlop_cpu_huff_build(const struct dlop_jpeg_huff *dht, u32 huff_class,
                                 struct dlop_cpu_huff *huff_out)
 {
-    u32 code = 0, symbol = 0;
+    u32 n_symbols = 0, at = 0;
 
     if (dlop_huff_assign(dht, huff_class, &huff_out->core) != DLOP_OK)
         return DLOP_ERR_BAD_DATA;
-    if (huff_class == DLOP_HUFF_AC) {
-        fill_ac(huff_out);
-        return DLOP_OK;
+    for (u32 bits = 1; bits <= 16; bits++) {
+        for (u32 i = 0; i < dht->n_codes[bits - 1]; i++, n_symbols++) {
+            u32 n = bits <= DLOP_CPU_LOOKUP_BITS ? 1u << (DLOP_CPU_LOOKUP_BITS - bits) : 0;
+
+            fill(huff_out->entry + at, n, huff_out->core.entry[n_symbols]);
+            at += n;
+        }
     }
-    for (u32 bits = 1; bits <= DLOP_CPU_DC_LOOKUP_BITS; bits++) {
-        for (u32 i = 0; i < dht->n_codes[bits - 1]; i++, code++, symbol++)
-            fill_dc(huff_out, code, huff_out->core.entry[symbol]);
-        code *= 2;
-    }
-    /* What is left begins longer codes, or none. */
-    for (code /= 2; code < 1u << DLOP_CPU_DC_LOOKUP_BITS; code++)
-        huff_out->lookup.dc[code] = 0;
+    fill(huff_out->entry + at, (1u << DLOP_CPU_LOOKUP_BITS) - at, 0);
+    if (huff_class == DLOP_HUFF_AC)
+        fill_ac(huff_out, n_symbols);
     return DLOP_OK;
 }
 

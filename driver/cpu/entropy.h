@@ -18,8 +18,9 @@
 #include "hw/abi/jpeg_frame.h"
 #include "hw/core/huff_table.h"
 
-#define DLOP_CPU_AC_LOOKUP_BITS 11
-#define DLOP_CPU_DC_LOOKUP_BITS 9
+/* Bits of the lookups for one symbol, and for as many AC symbols as fit. */
+#define DLOP_CPU_LOOKUP_BITS 9
+#define DLOP_CPU_GROUP_BITS  11
 
 /* A DC difference takes at most 16 + 11 bits, each of 63 coefficients 16 + 10. */
 #define DLOP_CPU_BLOCK_MAX_BYTES 209
@@ -27,48 +28,40 @@
  * refill loads, and the fewer than eight by which `next` may stand behind the consumed bits. */
 #define DLOP_CPU_SEGMENT_SLACK_BYTES (DLOP_JPEG_MAX_BLOCKS_PER_MCU * DLOP_CPU_BLOCK_MAX_BYTES + 24)
 
-/* An AC lookup entry: one or two coefficients and, where it follows within the lookup, the end of
- * the block.
+/* A group: one or two AC coefficients and, where it follows within the lookup, the end of the block.
  *     bits  0-5   bits to drop
  *     bits  8-15  how far the coefficient index advances in all
- *     bits 16-23  how far for the first coefficient, whose value is in lookup.ac.first
+ *     bits 16-23  how far for the first coefficient, whose value is in first[]
  *     bits 24-31  value of the second, 0 where there is none
- * With DLOP_CPU_AC_LONG set, one coefficient that does not fit into that form:
+ * With DLOP_CPU_LONG set, one coefficient that does not fit into that form:
  *     bits  0-4   bits of the code; 0: the code is longer than the lookup, or there is none
  *     bits  8-15  how far the index advances
  *     bits 16-19  value bits that follow the code */
-#define DLOP_CPU_AC_LONG 0x80u
+#define DLOP_CPU_LONG 0x80u
 
 /* The index after a step, where it is above 63:
  *     64         all coefficients were coded
  *     65..96     beyond the block: the step's first coefficient was the block's last, or damage
- *     97..159    an end of block alone
- *     162..223   an end of block after coefficients; 160 more than without
- *     above 223  like 65..96, followed by an end of block; or a step that is no group at all */
-#define DLOP_CPU_END_ADVANCE       96u
-#define DLOP_CPU_GROUP_END_ADVANCE 160u
-#define DLOP_CPU_NO_GROUP          255u
-#define DLOP_CPU_N_INDICES         (64u + DLOP_CPU_NO_GROUP)
-#define DLOP_CPU_IS_COMPLETE(index)                                                                \
-    ((index) == 64 || (index)-64 - 33 < DLOP_CPU_GROUP_END_ADVANCE - 33)
+ *     129..191   an end of block: 128 more than without
+ *     others     beyond the block and then an end of block, or a step that is no group at all */
+#define DLOP_CPU_END_ADVANCE 128u
+#define DLOP_CPU_NO_ADVANCE  255u
+#define DLOP_CPU_N_INDICES   (64u + DLOP_CPU_NO_ADVANCE)
+/* An end of block alone: it says zero for the next coefficient, so that nothing is overwritten. */
+#define DLOP_CPU_END_ALONE          (0x00010100u * (DLOP_CPU_END_ADVANCE + 1))
+#define DLOP_CPU_IS_COMPLETE(index) ((index) == 64 || (index) - (DLOP_CPU_END_ADVANCE + 1) < 63)
 
 /* A block's coefficients and behind them the dummy, 32-byte aligned. */
 #define DLOP_CPU_COEF_DUMMY 64u
 #define DLOP_CPU_COEF_ROOM  80u
 
-/* Decode tables of one Huffman table. */
+/* Decode tables of one Huffman table; DC tables have the first two parts only. */
 struct dlop_cpu_huff {
-    struct dlop_huff_table core; /* the CPU's form leaves core.lookup alone */
-    union {
-        struct {
-            u32 group[1 << DLOP_CPU_AC_LOOKUP_BITS];
-            s8 first[1 << DLOP_CPU_AC_LOOKUP_BITS];
-        } ac;
-        u32 dc[1 << DLOP_CPU_DC_LOOKUP_BITS]; /* entries of core; 0: longer */
-    } lookup;
-    /* AC symbols to pass over, as many as begin within the lookup: bits to drop in bits 0-5, advance
-     * in bits 8-15 as above. */
-    u16 skip[1 << DLOP_CPU_AC_LOOKUP_BITS];
+    struct dlop_huff_table core;          /* the CPU's form leaves core.lookup alone */
+    u32 entry[1 << DLOP_CPU_LOOKUP_BITS]; /* as core.entry; 0: longer, or no code */
+    u32 group[1 << DLOP_CPU_GROUP_BITS];
+    s8 first[1 << DLOP_CPU_GROUP_BITS];
+    u16 skip[1 << DLOP_CPU_GROUP_BITS]; /* bits 0-5: bits to drop; 8-15: advance of the index */
 };
 
 /* The next bits of a segment, most significant first. */

@@ -56,38 +56,35 @@ INLINE u32 make_symbol(u64 window, u32 code_bits, u32 size, u32 advance)
     return (u32)value_of(window << code_bits, size) << 16 | advance << 8 | (code_bits + size);
 }
 
-/* The symbol at the head of the window by the canonical form, for codes that no lookup has. One that
- * does not exist advances beyond the block and is not an end. */
+/* Core entry of the symbol at the head of the window; DLOP_HUFF_BAD where there is none. */
+INLINE u32 find_entry(u64 window, const struct dlop_cpu_huff *huff)
+{
+    u32 entry = huff->entry[window >> (64 - DLOP_CPU_LOOKUP_BITS)];
+
+    return LIKELY(entry != 0) ? entry : dlop_huff_compare(&huff->core, (u32)(window >> 48));
+}
+
+/* The AC symbol at the head of the window. One that does not exist advances beyond the block and is
+ * not an end. */
 static __attribute__((noinline)) u32 find_symbol(u64 window, const struct dlop_cpu_huff *ac)
 {
-    u32 head = (u32)(window >> 48), n_bits = 0, entry, advance;
+    u32 entry = find_entry(window, ac), advance = DLOP_HUFF_ADVANCE(entry);
 
-    while (n_bits < 16 && head >= ac->core.limit[n_bits])
-        n_bits++;
-    if (n_bits == 16)
-        return DLOP_CPU_NO_GROUP << 8;
-    entry = ac->core.entry[((head >> (15 - n_bits)) + ac->core.offset[n_bits]) & 255];
     if (entry & DLOP_HUFF_BAD)
-        return DLOP_CPU_NO_GROUP << 8;
-    advance = DLOP_HUFF_ADVANCE(entry);
+        return DLOP_CPU_NO_ADVANCE << 8;
     if (advance == DLOP_HUFF_ADVANCE_EOB)
         advance = DLOP_CPU_END_ADVANCE;
     return make_symbol(window, DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry), advance);
 }
 
-/* Drop a DC symbol (27 bits at most) and return its difference. Bad codes cannot be told from
- * others by the value: *status is set. */
+/* Drop a DC symbol (27 bits at most) and return its difference. A bad code sets *status. */
 INLINE s32 take_dc(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *dc, dlop_status *status)
 {
-    u32 entry = dc->lookup.dc[bits->window >> (64 - DLOP_CPU_DC_LOOKUP_BITS)];
-    s32 value;
+    u32 entry = find_entry(bits->window, dc);
+    s32 value = value_of(bits->window << DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry));
 
-    if (UNLIKELY(entry == 0)) {
-        entry = dlop_huff_compare(&dc->core, (u32)(bits->window >> 48));
-        if (entry & DLOP_HUFF_BAD)
-            *status = DLOP_ERR_BAD_DATA;
-    }
-    value = value_of(bits->window << DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry));
+    if (UNLIKELY(entry & DLOP_HUFF_BAD))
+        *status = DLOP_ERR_BAD_DATA;
     drop(bits, DLOP_HUFF_TOTAL_BITS(entry));
     return value;
 }
@@ -115,7 +112,8 @@ static __attribute__((noinline)) struct dlop_cpu_bits take_symbols(struct dlop_c
         refill(&bits);
         symbol = find_symbol(bits.window, ac);
         k += symbol >> 8 & 0xff;
-        coef[position[k]] = (s16)(symbol >> 16);
+        if (k <= 64)
+            coef[position[k]] = (s16)(symbol >> 16);
         drop(&bits, symbol);
     }
     if (!DLOP_CPU_IS_COMPLETE(k))
@@ -123,7 +121,7 @@ static __attribute__((noinline)) struct dlop_cpu_bits take_symbols(struct dlop_c
     return bits;
 }
 
-/* Complete an entry that has DLOP_CPU_AC_LONG. */
+/* Complete an entry that has DLOP_CPU_LONG. */
 INLINE u32 long_symbol(u64 window, const struct dlop_cpu_huff *ac, u32 entry)
 {
     u32 code_bits = entry & 31;
@@ -146,14 +144,15 @@ INLINE bool take_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *a
         refill(bits);
 #pragma GCC unroll 3
         for (u32 n = 0; n < 3; n++) {
-            u32 head = (u32)(bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS));
+            u32 head = (u32)(bits->window >> (64 - DLOP_CPU_GROUP_BITS));
 
-            entry = ac->lookup.ac.group[head];
+            entry = ac->group[head];
             next = k + (entry >> 8 & 0xff);
-            if (UNLIKELY(entry & DLOP_CPU_AC_LONG)) {
+            if (UNLIKELY(entry & DLOP_CPU_LONG)) {
                 entry = long_symbol(bits->window, ac, entry);
                 k += entry >> 8 & 0xff;
-                coef[position[k]] = (s16)(entry >> 16);
+                if (LIKELY(k <= 64))
+                    coef[position[k]] = (s16)(entry >> 16);
                 drop(bits, entry);
                 if (UNLIKELY(k >= 64)) {
                     if (!DLOP_CPU_IS_COMPLETE(k))
@@ -164,7 +163,7 @@ INLINE bool take_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *a
             }
             /* A second value of 0 goes to the first one's place: in this order. */
             coef[position[next]] = (s16)((s32)entry >> 24);
-            coef[position[k + (entry >> 16 & 0xff)]] = ac->lookup.ac.first[head];
+            coef[position[k + (entry >> 16 & 0xff)]] = ac->first[head];
             if (next >= 64)
                 goto last;
             drop(bits, entry);
@@ -176,7 +175,7 @@ last:
         drop(bits, entry);
     else
         *bits = take_symbols(*bits, ac, position, coef, k, status);
-    return k == 1 && (entry >> 8 & 0xff) == DLOP_CPU_END_ADVANCE;
+    return k == 1 && (entry & 0xffffff00) == DLOP_CPU_END_ALONE;
 }
 
 /* Pass over the rest of a block from index k on, one symbol at a time. Nothing need be loaded. */
@@ -203,14 +202,14 @@ INLINE void skip_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *a
     u32 k = 1, next, entry;
 
     for (;;) {
-        entry = ac->skip[bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS)];
+        entry = ac->skip[bits->window >> (64 - DLOP_CPU_GROUP_BITS)];
         next = k + (entry >> 8);
         if (next >= 64)
             break;
         drop(bits, entry);
         k = next;
         refill(bits);
-        entry = ac->skip[bits->window >> (64 - DLOP_CPU_AC_LOOKUP_BITS)];
+        entry = ac->skip[bits->window >> (64 - DLOP_CPU_GROUP_BITS)];
         next = k + (entry >> 8);
         if (next >= 64)
             break;

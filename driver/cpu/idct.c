@@ -14,9 +14,9 @@
 const u8 dlop_cpu_coef_position_plain[DLOP_CPU_N_INDICES] = {
     [0] = DLOP_CPU_COEF_DUMMY,
     PLACES(1),
-    [65 ... DLOP_CPU_GROUP_END_ADVANCE] = DLOP_CPU_COEF_DUMMY,
-    PLACES(DLOP_CPU_GROUP_END_ADVANCE + 1),
-    [DLOP_CPU_GROUP_END_ADVANCE + 65 ... DLOP_CPU_N_INDICES - 1] = DLOP_CPU_COEF_DUMMY,
+    [65 ... DLOP_CPU_END_ADVANCE] = DLOP_CPU_COEF_DUMMY,
+    PLACES(DLOP_CPU_END_ADVANCE + 1),
+    [DLOP_CPU_END_ADVANCE + 65 ... DLOP_CPU_N_INDICES - 1] = DLOP_CPU_COEF_DUMMY,
 };
 
 /* One pass over eight columns: v[row][column] in and out, descaled by n_bits. */

@@ -10,9 +10,9 @@
 const u8 dlop_cpu_coef_position_avx2[DLOP_CPU_N_INDICES] = {
     [0] = DLOP_CPU_COEF_DUMMY,
     PLACES(1),
-    [65 ... DLOP_CPU_GROUP_END_ADVANCE] = DLOP_CPU_COEF_DUMMY,
-    PLACES(DLOP_CPU_GROUP_END_ADVANCE + 1),
-    [DLOP_CPU_GROUP_END_ADVANCE + 65 ... DLOP_CPU_N_INDICES - 1] = DLOP_CPU_COEF_DUMMY,
+    [65 ... DLOP_CPU_END_ADVANCE] = DLOP_CPU_COEF_DUMMY,
+    PLACES(DLOP_CPU_END_ADVANCE + 1),
+    [DLOP_CPU_END_ADVANCE + 65 ... DLOP_CPU_N_INDICES - 1] = DLOP_CPU_COEF_DUMMY,
 };
 
 u32 dlop_cpu_idct_avx2(const s16 *coef, const struct dlop_cpu_quant *quant, u8 *samples,

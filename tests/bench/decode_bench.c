@@ -3,7 +3,8 @@
  *
  *     decode_bench [--rounds N] [--crop] FILE...
  *
- * Contestants take turns image by image, so that a busy machine hits all of them alike; each image
+ * Contestants take turns image by image, so that a busy machine hits all of them alike, and a round
+ * goes through all images, so that nobody finds in a cache what the last image left there. Each image
  * counts with its median over the rounds. Pixels are compared first: a contestant that differs from
  * libjpeg-turbo ends the benchmark. --crop adds the middle 42 % of each frame, the mean area of
  * RandomResizedCrop, for the decoders that can leave out the rest.
@@ -32,6 +33,7 @@ struct image {
     size_t file_bytes;
     struct dlop_jpeg_frame *frame;
     struct dlop_rect full, crop;
+    double (*ms)[MAX_ROUNDS]; /* [N_CONTESTANTS][round] */
 };
 
 struct machine {
@@ -158,7 +160,8 @@ static bool load(const char *path, struct image *image)
     image->file_bytes = (size_t)size;
     image->n_bytes = sizeof(*image->frame) + image->file_bytes + DLOP_JPEG_PADDING_BYTES;
     image->memory = calloc(1, image->n_bytes);
-    if (image->memory == NULL)
+    image->ms = calloc(N_CONTESTANTS, sizeof(*image->ms));
+    if (image->memory == NULL || image->ms == NULL)
         fail("out of memory", path);
     image->frame = (struct dlop_jpeg_frame *)(void *)image->memory;
     image->file = image->memory + sizeof(*image->frame);
@@ -169,6 +172,7 @@ static bool load(const char *path, struct image *image)
                         reason) != DLOP_OK) {
         fprintf(stderr, "decode_bench: %s left out: %s\n", path, reason);
         free(image->memory);
+        free(image->ms);
         return false;
     }
     image->full = (struct dlop_rect){0, 0, image->frame->width_px, image->frame->height_px};
@@ -217,26 +221,24 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void measure(struct machine *machine, const struct image *image, u32 n_rounds, bool has_crop,
-                    double sum_ms[])
+/* One round over one image. */
+static void measure(struct machine *machine, struct image *image, u32 round, bool has_crop)
 {
-    double ms[N_CONTESTANTS][MAX_ROUNDS];
-
-    for (u32 round = 0; round < n_rounds; round++) {
-        for (size_t c = 0; c < N_CONTESTANTS; c++) {
-            double begin = now_ms();
-
-            if (contestants[c].is_cropping && !has_crop)
-                continue;
-            contestants[c].run(machine, image, rect_of(&contestants[c], image));
-            ms[c][round] = now_ms() - begin;
-        }
-    }
     for (size_t c = 0; c < N_CONTESTANTS; c++) {
+        double begin = now_ms();
+
         if (contestants[c].is_cropping && !has_crop)
             continue;
-        qsort(ms[c], n_rounds, sizeof(ms[c][0]), compare_doubles);
-        sum_ms[c] += ms[c][n_rounds / 2];
+        contestants[c].run(machine, image, rect_of(&contestants[c], image));
+        image->ms[c][round] = now_ms() - begin;
+    }
+}
+
+static void add_medians(struct image *image, u32 n_rounds, double sum_ms[])
+{
+    for (size_t c = 0; c < N_CONTESTANTS; c++) {
+        qsort(image->ms[c], n_rounds, sizeof(image->ms[c][0]), compare_doubles);
+        sum_ms[c] += image->ms[c][n_rounds / 2];
     }
 }
 
@@ -254,46 +256,72 @@ static void print_results(const double sum_ms[], double n_images, double n_bytes
     }
 }
 
+/* Read options and images; returns the images, at most argc of them. */
+static struct image *parse_arguments(int argc, char **argv, size_t *n_images_out, u32 *n_rounds_out,
+                                     bool *has_crop_out)
+{
+    struct image *images = calloc((size_t)argc, sizeof(*images));
+
+    if (images == NULL)
+        fail("out of memory", "images");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--crop") == 0) {
+            *has_crop_out = true;
+        } else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
+            *n_rounds_out = (u32)strtoul(argv[++i], NULL, 10);
+            if (*n_rounds_out < 1 || *n_rounds_out > MAX_ROUNDS)
+                fail("1..99 rounds", argv[i]);
+        } else if (load(argv[i], &images[*n_images_out])) {
+            *n_images_out += 1;
+        }
+    }
+    return images;
+}
+
+static void open_machine(struct machine *machine, const struct image *images, size_t n_images)
+{
+    size_t n_px = 0;
+
+    for (size_t i = 0; i < n_images; i++) {
+        size_t n = (size_t)images[i].full.width * images[i].full.height;
+
+        n_px = n > n_px ? n : n_px;
+    }
+    machine->turbo = tjInitDecompress();
+    machine->pixels = malloc(4 * n_px + DLOP_CPU_ROW_SLACK_BYTES);
+    machine->expected = malloc(4 * n_px);
+    if (machine->turbo == NULL || machine->pixels == NULL || machine->expected == NULL ||
+        dlop_cpu_jpeg_open(&machine->jpeg) != DLOP_OK)
+        fail("out of memory", "decoder");
+    dlop_cpu_steps_init(DLOP_CPU_PLAIN_C, &machine->plain);
+    dlop_cpu_steps_init(UINT32_MAX, &machine->best);
+}
+
 int main(int argc, char **argv)
 {
-    struct machine machine = {.turbo = tjInitDecompress()};
-    double sum_ms[N_CONTESTANTS] = {0}, n_images = 0, n_bytes = 0;
+    struct machine machine;
+    double sum_ms[N_CONTESTANTS] = {0}, n_bytes = 0;
+    size_t n_images = 0;
     u32 n_rounds = 5;
     bool has_crop = false;
+    struct image *images = parse_arguments(argc, argv, &n_images, &n_rounds, &has_crop);
 
-    if (machine.turbo == NULL || dlop_cpu_jpeg_open(&machine.jpeg) != DLOP_OK)
-        fail("out of memory", "decoder");
-    dlop_cpu_steps_init(DLOP_CPU_PLAIN_C, &machine.plain);
-    dlop_cpu_steps_init(UINT32_MAX, &machine.best);
-    for (int i = 1; i < argc; i++) {
-        struct image image;
-        size_t n_px;
-
-        if (strcmp(argv[i], "--crop") == 0) {
-            has_crop = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
-            n_rounds = (u32)strtoul(argv[++i], NULL, 10);
-            if (n_rounds < 1 || n_rounds > MAX_ROUNDS)
-                fail("1..99 rounds", argv[i]);
-            continue;
-        }
-        if (!load(argv[i], &image))
-            continue;
-        n_px = (size_t)image.full.width * image.full.height;
-        machine.pixels = realloc(machine.pixels, 4 * n_px + DLOP_CPU_ROW_SLACK_BYTES);
-        machine.expected = realloc(machine.expected, 4 * n_px);
-        if (machine.pixels == NULL || machine.expected == NULL)
-            fail("out of memory", image.path);
-        compare(&machine, &image);
-        measure(&machine, &image, n_rounds, has_crop, sum_ms);
-        n_images++;
-        n_bytes += (double)image.file_bytes;
-        free(image.memory);
+    open_machine(&machine, images, n_images);
+    for (size_t i = 0; i < n_images; i++)
+        compare(&machine, &images[i]);
+    for (u32 round = 0; round < n_rounds; round++) {
+        for (size_t i = 0; i < n_images; i++)
+            measure(&machine, &images[i], round, has_crop);
+    }
+    for (size_t i = 0; i < n_images; i++) {
+        add_medians(&images[i], n_rounds, sum_ms);
+        n_bytes += (double)images[i].file_bytes;
+        free(images[i].memory);
+        free(images[i].ms);
     }
     if (n_images > 0)
-        print_results(sum_ms, n_images, n_bytes, has_crop);
+        print_results(sum_ms, (double)n_images, n_bytes, has_crop);
+    free(images);
     free(machine.pixels);
     free(machine.expected);
     tjDestroy(machine.turbo);
