@@ -58,11 +58,10 @@ static size_t runs_bytes(const struct dlop_cpu_axis *axis)
     return round_to_64((size_t)axis->n_out * sizeof axis->run[0]);
 }
 
-/* A pair of taps is 32 bytes of high parts and 32 of low parts for two outputs, and a block has
- * four such couples. */
-static size_t block_weight_bytes(const struct dlop_cpu_axis *axis)
+/* Four taps of two outputs are a cell of 32 bytes, and a block has four such couples. */
+static size_t block_cells_bytes(const struct dlop_cpu_axis *axis)
 {
-    return axis_n_blocks(axis) * (size_t)4 * ((axis->longest_span + 1) / 2) * 64;
+    return axis_n_blocks(axis) * (size_t)4 * ((axis->longest_span + 3) / 4) * 32;
 }
 
 size_t dlop_cpu_axis_memory_bytes(const struct dlop_cpu_axis *axis)
@@ -72,7 +71,7 @@ size_t dlop_cpu_axis_memory_bytes(const struct dlop_cpu_axis *axis)
     if (axis->is_gather)
         return runs_bytes(axis);
     return runs_bytes(axis) + round_to_64((size_t)axis->longest_span * 4) +
-           round_to_64(n_blocks * 8 * 4) + round_to_64(n_blocks * 4) + block_weight_bytes(axis);
+           round_to_64(n_blocks * 8 * 4) + round_to_64(n_blocks * 4) + block_cells_bytes(axis);
 }
 
 /* What output o would be as a run of its own; filtered outputs have none. */
@@ -137,7 +136,7 @@ void dlop_cpu_axis_plan(struct dlop_cpu_axis *axis, u8 *memory)
     memory += round_to_64(n_blocks * 8 * 4);
     axis->block_n_pairs = (u32 *)memory;
     memory += round_to_64(n_blocks * 4);
-    axis->block_weight = (s16 *)memory;
+    axis->block_cells = memory;
 }
 
 static u32 pixel_at(const u8 *row, u32 x)

@@ -45,7 +45,7 @@ struct dlop_cpu_axis {
     /* Order of the vector step for x, see axis_avx2.c. */
     u32 *block_offset_bytes; /* [n blocks of 8 outputs][8]: span start in a row of pixels */
     u32 *block_n_pairs;      /* [n blocks]: pairs of taps of the longest span */
-    s16 *block_weight;
+    void *block_cells;       /* weights */
 };
 
 /* Bytes that a row of n_px pixels must have where spans of up to longest_span pixels are read from

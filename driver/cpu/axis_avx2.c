@@ -7,8 +7,9 @@
  *
  * x: outputs go in blocks of 8, in each block four couples (i, i + 4); a couple fills one register,
  * one output in each 128-bit lane with its four channels, so that the final packs put 8 pixels in
- * order. The weights stand in the order in which they are read: per block, per couple, per pair of
- * taps 16 high parts, then 16 low parts.
+ * order. The weights stand in the order in which they are read, per block, per couple, per four
+ * taps: a cell of one register, in each lane the high and the low parts of two pairs of taps, which
+ * shuffles spread over the channels. (Spread in memory they would fill the first-level cache.)
  * y: 32 bytes of the row at a time, two source rows per multiplication.
  */
 #include "driver/cpu/axis.h"
@@ -35,19 +36,18 @@ static s32 tap(const struct dlop_cpu_axis *axis, u32 o, u32 t)
     return o < axis->n_out && t < axis->span[o].n ? axis->weight[(size_t)o * axis->n_taps + t] : 0;
 }
 
-/* Weights of one output for one pair of taps, for four channels: half of a register. */
-static void plan_half(const struct dlop_cpu_axis *axis, u32 o, u32 pair, s16 *weight_out)
+/* Weights of one output for taps 4q to 4q + 3: half of a cell. */
+static __m128i plan_half_cell(const struct dlop_cpu_axis *axis, u32 o, u32 q)
 {
-    s32 k0 = tap(axis, o, 2 * pair), k1 = tap(axis, o, 2 * pair + 1);
-    __m128i high = _mm_set1_epi32((s32)pair_of(k0 >> SPLIT_BITS, k1 >> SPLIT_BITS));
-    __m128i low = _mm_set1_epi32((s32)pair_of(k0 & LOW_MASK, k1 & LOW_MASK));
+    s32 k0 = tap(axis, o, 4 * q), k1 = tap(axis, o, 4 * q + 1);
+    s32 k2 = tap(axis, o, 4 * q + 2), k3 = tap(axis, o, 4 * q + 3);
 
-    if (axis->is_16_bit) {
-        _mm_store_si128((__m128i *)weight_out, _mm_set1_epi32((s32)pair_of(k0, k1)));
-        return;
-    }
-    _mm_store_si128((__m128i *)weight_out, high);
-    _mm_store_si128((__m128i *)(weight_out + 16), low);
+    if (axis->is_16_bit)
+        return _mm_setr_epi32(0, 0, (s32)pair_of(k0, k1), (s32)pair_of(k2, k3));
+    return _mm_setr_epi32((s32)pair_of(k0 >> SPLIT_BITS, k1 >> SPLIT_BITS),
+                          (s32)pair_of(k2 >> SPLIT_BITS, k3 >> SPLIT_BITS),
+                          (s32)pair_of(k0 & LOW_MASK, k1 & LOW_MASK),
+                          (s32)pair_of(k2 & LOW_MASK, k3 & LOW_MASK));
 }
 
 /* Pairs of taps that a block runs through: one number for all blocks where the code is unrolled. */
@@ -65,8 +65,7 @@ static u32 plan_n_pairs(const struct dlop_cpu_axis *axis, u32 block)
 void dlop_cpu_axis_x_plan_avx2(struct dlop_cpu_axis *axis)
 {
     u32 n_blocks = axis->n_out / 8 + (axis->n_out % 8 != 0);
-    s16 *weight = axis->block_weight;
-    u32 pair_elements = axis->is_16_bit ? 16 : 32;
+    __m256i *cell = axis->block_cells;
 
     for (u32 block = 0; block < n_blocks; block++) {
         u32 n_pairs = plan_n_pairs(axis, block);
@@ -79,16 +78,20 @@ void dlop_cpu_axis_x_plan_avx2(struct dlop_cpu_axis *axis)
             axis->block_offset_bytes[o] = has_source ? 4 * (u32)axis->span[o].start : 0;
         }
         for (u32 i = 0; i < 4; i++)
-            for (u32 pair = 0; pair < n_pairs; pair++, weight += pair_elements) {
-                plan_half(axis, 8 * block + i, pair, weight);
-                plan_half(axis, 8 * block + i + 4, pair, weight + 8);
-            }
+            for (u32 q = 0; q < (n_pairs + 1) / 2; q++)
+                *cell++ = _mm256_setr_m128i(plan_half_cell(axis, 8 * block + i, q),
+                                            plan_half_cell(axis, 8 * block + i + 4, q));
     }
 }
 
 struct x_constants {
     __m256i first_pair, second_pair; /* shuffles: channel c of two neighbours side by side */
     __m256i half, precision_bits;
+};
+
+/* Of the products with high and with low parts. */
+struct x_sums {
+    __m256i high, low;
 };
 
 ALWAYS_INLINE struct x_constants x_constants_of(const struct dlop_cpu_axis *axis)
@@ -111,39 +114,34 @@ ALWAYS_INLINE __m256i load_couple(const u8 *at0, const u8 *at1)
                                    _mm_loadu_si128((const __m128i *)at1), 1);
 }
 
-/* Add one pair of taps to the sums; moves *weight past it. */
-ALWAYS_INLINE void x_add_pair(__m256i pixels, const s16 **weight, bool is_16_bit, __m256i *high,
-                              __m256i *low)
+/* Add one pair of taps to the sums. */
+ALWAYS_INLINE void x_add_pair(__m256i pixels, __m256i w_high, __m256i w_low, bool is_16_bit,
+                              struct x_sums *sums)
 {
-    const __m256i *w = (const __m256i *)*weight;
-
     if (!is_16_bit)
-        *high = _mm256_add_epi32(*high, _mm256_madd_epi16(pixels, _mm256_load_si256(w++)));
-    *low = _mm256_add_epi32(*low, _mm256_madd_epi16(pixels, _mm256_load_si256(w++)));
-    *weight = (const s16 *)w;
+        sums->high = _mm256_add_epi32(sums->high, _mm256_madd_epi16(pixels, w_high));
+    sums->low = _mm256_add_epi32(sums->low, _mm256_madd_epi16(pixels, w_low));
 }
 
-/* Two outputs, four channels each, as 32-bit levels that are not clamped yet. */
-ALWAYS_INLINE __m256i x_couple(const u8 *at0, const u8 *at1, const s16 **weight, u32 n_pairs,
+/* Two outputs, four channels each, as 32-bit levels that are not clamped yet. cell: their first. */
+ALWAYS_INLINE __m256i x_couple(const u8 *at0, const u8 *at1, const __m256i *cell, u32 n_pairs,
                                bool is_16_bit, const struct x_constants *k)
 {
-    __m256i high = _mm256_setzero_si256(), low = k->half;
-    u32 pair = 0;
+    struct x_sums sums = {_mm256_setzero_si256(), k->half};
 
-    for (; pair + 2 <= n_pairs; pair += 2) {
+    for (u32 pair = 0; pair < n_pairs; pair += 2, cell++) {
         __m256i pixels = load_couple(at0 + 8 * (size_t)pair, at1 + 8 * (size_t)pair);
+        __m256i w = _mm256_load_si256(cell);
 
-        x_add_pair(_mm256_shuffle_epi8(pixels, k->first_pair), weight, is_16_bit, &high, &low);
-        x_add_pair(_mm256_shuffle_epi8(pixels, k->second_pair), weight, is_16_bit, &high, &low);
-    }
-    if (pair < n_pairs) {
-        __m256i pixels = load_couple(at0 + 8 * (size_t)pair, at1 + 8 * (size_t)pair);
-
-        x_add_pair(_mm256_shuffle_epi8(pixels, k->first_pair), weight, is_16_bit, &high, &low);
+        x_add_pair(_mm256_shuffle_epi8(pixels, k->first_pair), _mm256_shuffle_epi32(w, 0x00),
+                   _mm256_shuffle_epi32(w, 0xaa), is_16_bit, &sums);
+        if (pair + 1 < n_pairs)
+            x_add_pair(_mm256_shuffle_epi8(pixels, k->second_pair), _mm256_shuffle_epi32(w, 0x55),
+                       _mm256_shuffle_epi32(w, 0xff), is_16_bit, &sums);
     }
     if (!is_16_bit)
-        low = _mm256_add_epi32(low, _mm256_slli_epi32(high, SPLIT_BITS));
-    return _mm256_srav_epi32(low, k->precision_bits);
+        sums.low = _mm256_add_epi32(sums.low, _mm256_slli_epi32(sums.high, SPLIT_BITS));
+    return _mm256_srav_epi32(sums.low, k->precision_bits);
 }
 
 /* n_pairs: that of all blocks, or 0 = as the block says. */
@@ -152,15 +150,15 @@ ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *ro
 {
     const struct x_constants k = x_constants_of(axis);
     const u32 *offset = axis->block_offset_bytes;
-    const s16 *weight = axis->block_weight;
+    const __m256i *cell = axis->block_cells;
     u32 n_blocks = axis->n_out / 8 + (axis->n_out % 8 != 0);
 
     for (u32 block = 0; block < n_blocks; block++, offset += 8, row_out += 32) {
         u32 n = n_pairs ? n_pairs : axis->block_n_pairs[block];
         __m256i level[4];
 
-        for (u32 i = 0; i < 4; i++)
-            level[i] = x_couple(row + offset[i], row + offset[i + 4], &weight, n, is_16_bit, &k);
+        for (u32 i = 0; i < 4; i++, cell += (n + 1) / 2)
+            level[i] = x_couple(row + offset[i], row + offset[i + 4], cell, n, is_16_bit, &k);
         _mm256_storeu_si256((__m256i *)row_out,
                             _mm256_packus_epi16(_mm256_packs_epi32(level[0], level[1]),
                                                 _mm256_packs_epi32(level[2], level[3])));
