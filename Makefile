@@ -217,11 +217,11 @@ fuzz-guided-run: $(FUZZERS:%=%-guided)
 
 # ---- check: what CI and developers run before a submission ---------------------------------------
 .PHONY: check check-format check-lint check-headers check-symbols check-analyse check-python
-.PHONY: check-compilers check-install check-san fmt
+.PHONY: check-compilers check-install check-san check-fuzz fmt
 C_FILES = $(shell find hw driver host tests -name '*.[ch]' -not -path 'tests/lint/*')
 PY_FILES := host/python tests scripts
 
-CHECKS := format lint headers symbols analyse python compilers install san
+CHECKS := format lint headers symbols analyse python compilers install san fuzz
 check: $(CHECKS:%=check-%) #: lints, analyser, other compilers, sanitizers
 	@echo "check: all passed"
 
@@ -255,6 +255,9 @@ check-install: all
 check-san:
 	$(Q)$(MAKE) SAN=address,undefined TIER=quick test
 	$(Q)$(MAKE) SAN=thread TIER=quick T=driver test
+
+check-fuzz:
+	$(Q)$(MAKE) fuzz-smoke
 
 fmt: #: format C and Python sources
 	clang-format -i $(C_FILES)

@@ -207,14 +207,21 @@ static int run_mutants(const struct options *options)
     return n_findings == 0 ? 0 : 1;
 }
 
+/* With FUZZ_VERBOSE=1 each file is named before it runs, so the last one is the one that aborts. */
 static int replay(char **paths)
 {
     static uint8_t bytes[FUZZ_MAX_BYTES];
-    for (; *paths != NULL; paths++) {
+    unsigned n_files = 0;
+
+    for (; *paths != NULL; paths++, n_files++) {
         size_t n = read_file(*paths, bytes);
-        fprintf(stderr, "%s\n", *paths);
+        if (getenv("FUZZ_VERBOSE") != NULL)
+            fprintf(stderr, "%s\n", *paths);
         run_one(bytes, n);
     }
+    printf("%s: %u files replayed: %llu accepted, %llu decoded, 0 findings\n", fuzz_target.name,
+           n_files, (unsigned long long)fuzz_counts[FUZZ_ACCEPTED],
+           (unsigned long long)fuzz_counts[FUZZ_DECODED]);
     return 0;
 }
 
