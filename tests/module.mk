@@ -5,7 +5,8 @@ TEST_SRCS += tests/unit/test_run_loader.c tests/unit/test_run_needs.c tests/unit
 TEST_SRCS += tests/unit/test_run_decoder.c
 TEST_LIBS_tests/unit/test_run_decoder := -ljpeg
 TEST_LIBS_tests/unit/test_run_loader := -ljpeg
-TEST_SRCS += tests/unit/test_run_states.c
+TEST_SRCS += tests/unit/test_run_states.c tests/unit/test_run_random.c
+TEST_LIBS_tests/unit/test_run_random := -ljpeg
 TEST_LIBS_tests/unit/test_run_needs := -ljpeg
 TEST_LIBS_tests/unit/test_run_states := -ljpeg -Wl,--wrap=pthread_create
 TEST_LIBS_tests/unit/test_run_heap := -ljpeg -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
@@ -30,6 +31,11 @@ $(B)/tests/draw/peek.so: $(B)/tests/draw/peek.o $(B)/libdlop.a
 # driver/cpu: replacements of the axis and pack steps, and one suite for all drivers.
 TEST_SRCS += tests/kernel/check_axis.c tests/kernel/check_pack.c
 include tests/driver/module.mk
+
+# driver/cpu: replacements of the JPEG steps, and the decoder that is made of them.
+TEST_SRCS += tests/kernel/check_jpeg.c tests/kernel/check_jpeg_coded.c
+TEST_SRCS += tests/kernel/check_jpeg_frames.c
+TEST_LIBS_tests/kernel/check_jpeg_frames := -ljpeg
 
 # host/base, host/source, host/format.
 TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c

@@ -5,7 +5,6 @@
  * everything, and more only add overlap of file reads. Work is taken and given back under the lock
  * and done without it.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

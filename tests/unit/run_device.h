@@ -1,7 +1,7 @@
 /* A device that runs a launch when the test says so, and what the tests on it share.
  *
- * It keeps each launch, so every state of a batch can be held and looked at; it can refuse launches,
- * run out of memory, and say of a record that it is damaged.
+ * It keeps each launch, so every state of a batch can be held and looked at; it can refuse launches
+ * or memory, and say of a record that it is damaged.
  */
 #ifndef DLOP_TESTS_UNIT_RUN_DEVICE_H
 #define DLOP_TESTS_UNIT_RUN_DEVICE_H

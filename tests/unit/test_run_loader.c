@@ -235,6 +235,50 @@ static void pixels_in_memory_are_records_too(void **state)
     free(expected);
 }
 
+/* Three loaders of one context, fed and emptied in turn: the device's queue holds all of them. */
+static void loaders_share_a_device(void **state)
+{
+    enum { N_LOADERS = 3, MAX_BATCHES = 4 };
+    struct fixture *fixture = *state;
+    size_t batch_bytes = N * RECORD_BYTES;
+    float *expected = malloc(N_BATCHES * batch_bytes);
+    float *got = malloc(N_LOADERS * N_BATCHES * batch_bytes);
+    dlop_loader *loaders[N_LOADERS];
+    dlop_batch *batches[N_LOADERS][N_BATCHES] = {0};
+    struct dlop_need need;
+
+    open_all(fixture, 2, 1, MAX_BATCHES, N);
+    expect_batches(fixture, 1, expected);
+    loaders[0] = fixture->loader;
+    for (int i = 1; i < N_LOADERS; i++) {
+        open_loader(fixture, 1, MAX_BATCHES, N);
+        loaders[i] = fixture->loader;
+    }
+    for (uint64_t b = 0; b < N_BATCHES + MAX_BATCHES; b++)
+        for (uint64_t i = 0; i < N_LOADERS; i++) {
+            uint64_t indices[N];
+            if (b >= MAX_BATCHES) {
+                dlop_batch **oldest = &batches[i][b - MAX_BATCHES];
+                assert_int_equal(wait_long(loaders[i], *oldest, &need), DLOP_OK);
+                dlop_batch_release(loaders[i], oldest);
+            }
+            indices_of_batch(b, indices);
+            if (b < N_BATCHES)
+                assert_int_equal(dlop_loader_submit(loaders[i], 0, indices, N,
+                                                    got + (i * N_BATCHES + b) * N * RECORD_FLOATS,
+                                                    batch_bytes, &batches[i][b]),
+                                 DLOP_OK);
+        }
+    for (int i = 0; i < N_LOADERS; i++)
+        assert_memory_equal(got + (size_t)i * N_BATCHES * N * RECORD_FLOATS, expected,
+                            N_BATCHES * batch_bytes);
+    for (int i = 0; i < N_LOADERS - 1; i++)
+        dlop_loader_close(&loaders[i]);
+    close_all(fixture);
+    free(expected);
+    free(got);
+}
+
 /* ---- release and fork ---- */
 
 static void release_is_safe_at_any_moment(void **state)
@@ -396,6 +440,7 @@ int main(void)
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(size_of_result_may_depend_on_the_record),
         cmocka_unit_test(pixels_in_memory_are_records_too),
+        cmocka_unit_test(loaders_share_a_device),
         cmocka_unit_test(release_is_safe_at_any_moment),
         cmocka_unit_test(close_cancels_what_is_in_flight),
         cmocka_unit_test(fork_leaves_both_processes_usable),
