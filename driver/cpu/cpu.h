@@ -28,7 +28,8 @@ void dlop_cpu_run_job(struct dlop_cpu_worker *worker, const struct dlop_job *job
 
 /* Decode the whole frame (n_bytes readable from the frame on, padding included) to
  * [height][width][channels]; channels 1 (first of RGB), 3 or 4 (fourth byte 255). Statuses of this
- * record only. */
+ * record; of this call: DLOP_ERR_ARGUMENT (channels), DLOP_ERR_TOO_SMALL (pixels_bytes),
+ * DLOP_ERR_NO_MEMORY. */
 dlop_status dlop_cpu_decode_jpeg(struct dlop_cpu_worker *worker,
                                  const struct dlop_jpeg_frame *frame, size_t n_bytes,
                                  uint32_t channels, uint8_t *pixels_out,

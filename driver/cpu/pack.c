@@ -34,8 +34,8 @@ void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u3
 }
 
 /* PACK_LOOPS(bits): functions that pack n_px pixels. plane_<bits>: the first channel, to elements
- * that follow each other, eight bytes per store; row + 1 is then the second channel. hwc_<bits>: all
- * three channels, interleaved. */
+ * that follow each other, eight bytes per store (row + 1 gives the second channel); the processor
+ * is little-endian, as all records are. hwc_<bits>: three channels, interleaved. */
 #define PACK_LOOPS(bits)                                                                           \
     static void plane_##bits(const u8 *table, const u8 *row, size_t n_px, u8 *out)                 \
     {                                                                                              \

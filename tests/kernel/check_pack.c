@@ -22,13 +22,19 @@ static const char *const vector_names[] = {"reference", "plain C", "avx2"};
 enum table_kind { TABLE_RANDOM, TABLE_IDENTITY, TABLE_ALMOST_IDENTITY, TABLE_NORMALISE, N_TABLES };
 
 /* What a framework makes of 0..255: divide, subtract the mean, divide by the deviation. */
+static float normalised_by(u32 value, float mean, float deviation)
+{
+    volatile float x = (float)value / 255.0f;
+
+    x = x - mean;
+    return x / deviation;
+}
+
 static float normalised(u32 value, u32 channel)
 {
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-    volatile float x = (float)value / 255.0f;
 
-    x = x - mean[channel];
-    return x / deviation[channel];
+    return normalised_by(value, mean[channel], deviation[channel]);
 }
 
 static void fill_table(struct random_state *random, enum table_kind kind,
@@ -149,6 +155,51 @@ static void every_value_of_a_table(void **state)
         }
 }
 
+/* Not a matter of right or wrong, but of speed: normalisations that people use are formulas. */
+static void usual_normalisations_are_formulas(void **state)
+{
+    (void)state;
+    static const float usual[][2] = {
+        {0, 1},
+        {0.5f, 0.5f},
+        {0.485f, 0.229f},
+        {0.456f, 0.224f},
+        {0.406f, 0.225f},
+        {0.4914f, 0.2023f},
+        {0.4822f, 0.1994f},
+        {0.4465f, 0.2010f},
+        {0.4914f, 0.2470f},
+        {0.5071f, 0.2675f},
+        {0.1307f, 0.3081f},
+        {0.2860f, 0.3530f},
+        {0.48145466f, 0.26862954f},
+        {0.4578275f, 0.26130258f},
+        {0.40821073f, 0.27577711f},
+    };
+    struct dlop_job job = pack_job(DLOP_LAYOUT_CHW, 4, 1, 8, 1);
+    struct dlop_cpu_pack_memo memo = {0};
+    struct dlop_cpu_steps steps;
+    struct dlop_cpu_pack pack;
+    float table[256];
+
+    dlop_cpu_steps_init(DLOP_CPU_AVX2, &steps);
+    if (!(dlop_cpu_steps_usable() & DLOP_CPU_AVX2))
+        return;
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+        for (u32 v = 0; v < 256; v++)
+            table[v] = normalised_by(v, usual[i][0], usual[i][1]);
+        dlop_cpu_pack_init(&pack, &job, (const u8 *)table);
+        steps.pack_plan(&pack, &memo);
+        if (!pack.formula)
+            fail_msg("mean %g, deviation %g is looked up", (double)usual[i][0],
+                     (double)usual[i][1]);
+        table[i * 17 % 256] += 1; /* the memo must notice */
+        dlop_cpu_pack_init(&pack, &job, (const u8 *)table);
+        steps.pack_plan(&pack, &memo);
+        assert_null(pack.formula);
+    }
+}
+
 static void reader_of_pixels(void **state)
 {
     (void)state;
@@ -246,6 +297,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_size_and_width),
         cmocka_unit_test(every_value_of_a_table),
+        cmocka_unit_test(usual_normalisations_are_formulas),
         cmocka_unit_test(reader_of_pixels),
     };
 
