@@ -9,10 +9,10 @@
 
 /* ---- AC tables ----------------------------------------------------------------------------------
  *
- * Symbols stand in the order of their codes, so in every table that is looked up with the next n bits
- * a symbol has one range, each of its values a part of that, and what may follow in the remaining m
- * bits is the table for m bits. Tables are made of whole ranges for that reason: one per image and
- * class has to cost less than it saves.
+ * Symbols stand in the order of their codes, so in every table that is looked up with the next n
+ * bits a symbol has one range, each of its values a part of that, and what may follow in the
+ * remaining m bits is the table for m bits. Tables are made of whole ranges for that reason: most
+ * images bring their own.
  */
 
 #define MAX_GROUP_SIZE    7  /* value bits of -127..127 */

@@ -28,7 +28,8 @@
  * refill loads, and the fewer than eight by which `next` may stand behind the consumed bits. */
 #define DLOP_CPU_SEGMENT_SLACK_BYTES (DLOP_JPEG_MAX_BLOCKS_PER_MCU * DLOP_CPU_BLOCK_MAX_BYTES + 24)
 
-/* A group: one or two AC coefficients and, where it follows within the lookup, the end of the block.
+/* A group: one or two AC coefficients and, where it follows within the lookup, the end of the
+ * block.
  *     bits  0-5   bits to drop
  *     bits  8-15  how far the coefficient index advances in all
  *     bits 16-23  how far for the first coefficient, whose value is in first[]

@@ -104,7 +104,7 @@ dlop_idct_store_avx2(const __m256i in[8], u8 *samples, size_t stride_bytes)
     rows[3] = _mm256_extracti128_si256(high, 1);
     for (u32 i = 0; i < 4; i++) {
         _mm_storel_epi64((__m128i *)(void *)samples, rows[i]);
-        _mm_storeh_pd((double *)(void *)(samples + stride_bytes), _mm_castsi128_pd(rows[i]));
+        _mm_storeh_pi((__m64 *)(void *)(samples + stride_bytes), _mm_castsi128_ps(rows[i]));
         samples += 2 * stride_bytes;
     }
 }

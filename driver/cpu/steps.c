@@ -1,4 +1,5 @@
-/* The table of steps: the reference of hw/core behind every slot, and which replacements go where. */
+/* The table of steps: the reference of hw/core behind every slot, and which replacements go
+ * where. */
 #include "driver/cpu/steps.h"
 
 #include <string.h>

@@ -1,0 +1,524 @@
+/* Kernel test: the CPU's JPEG steps for coded bytes (unstuffing, Huffman tables, runs of MCUs)
+ * against hw/core, each level of replacements.
+ *
+ * Streams are made here from random Huffman tables: symbols are drawn until each block is full, so
+ * every legal run, size and end occurs, long codes too. Damaged ones follow by flipped bits and cut
+ * ends. With --bench whole runs are timed. /
+ */
+#include "tests/kernel/kernel.h"
+
+#include "hw/core/unstuff.h"
+#include "tests/kernel/jpeg_levels.h"
+
+#define SLACK 32 /* behind unstuffed bytes */
+
+/* ---- unstuffing ---- */
+
+static void check_unstuff(struct random_state *random, const struct dlop_cpu_steps *steps,
+                          const char *name, const u8 *scan, u32 n_bytes)
+{
+    u8 *expected = malloc((size_t)n_bytes + 1), *got = guard_alloc((size_t)n_bytes + SLACK);
+    u32 position[2] = {0, 0}, next_rst[2] = {0, 0}, n_out[2] = {0, 0};
+    s32 status[2];
+
+    do {
+        status[0] =
+            dlop_unstuff_segment(scan, n_bytes, &position[0], &next_rst[0], expected, &n_out[0]);
+        status[1] = steps->unstuff(scan, n_bytes, &position[1], &next_rst[1], got, &n_out[1]);
+        if (status[0] != status[1])
+            RANDOM_FAIL(random, "%s: status %d, expected %d", name, status[1], status[0]);
+        if (status[0] < 0)
+            break;
+        if (position[0] != position[1] || next_rst[0] != next_rst[1] || n_out[0] != n_out[1] ||
+            memcmp(expected, got, n_out[0]) != 0)
+            RANDOM_FAIL(random, "%s: %u bytes to position %u, expected %u to %u", name, n_out[1],
+                        position[1], n_out[0], position[0]);
+    } while (status[0] == DLOP_OK);
+    free(expected);
+    guard_free(got, (size_t)n_bytes + SLACK);
+}
+
+/* Bytes with many 0xFF, most of them stuffed, some before a marker in its turn, few before
+ * another. */
+static u32 make_scan(struct random_state *random, u32 n_bytes, u8 *scan)
+{
+    u32 n = 0, next_rst = 0;
+    s32 rarity = random_in(random, 1, 100);
+
+    while (n + 2 <= n_bytes) {
+        if (random_in(random, 0, rarity) != 0) {
+            scan[n++] = (u8)random_in(random, 0, 254);
+            continue;
+        }
+        scan[n++] = 0xff;
+        switch (random_in(random, 0, 40)) {
+        case 0:
+            scan[n++] = (u8)random_u32(random);
+            break;
+        case 1:
+        case 2:
+            scan[n++] = (u8)(DLOP_RST0 + next_rst);
+            next_rst = (next_rst + 1) & 7;
+            break;
+        default:
+            scan[n++] = 0;
+        }
+    }
+    return n;
+}
+
+static void unstuffing_equals_the_reference(void **state)
+{
+    (void)state;
+    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
+        struct dlop_cpu_steps steps;
+        struct random_state random = random_start(random_seed());
+
+        if (!jpeg_level_steps(level, &steps))
+            continue;
+        for (u32 i = 0; i < 4000; i++) {
+            u32 room = (u32)random_in(&random, 0, i % 10 ? 150 : 3000), n;
+            u8 *scan = guard_alloc(room + DLOP_JPEG_PADDING_BYTES);
+
+            random_bytes(&random, scan, room + DLOP_JPEG_PADDING_BYTES);
+            n = make_scan(&random, room, scan);
+            check_unstuff(&random, &steps, jpeg_levels[level].name, scan, n);
+            if (n > 0) { /* and where it ends in 0xFF */
+                scan[n - 1] = 0xff;
+                check_unstuff(&random, &steps, jpeg_levels[level].name, scan, n);
+            }
+            guard_free(scan, room + DLOP_JPEG_PADDING_BYTES);
+        }
+    }
+}
+
+/* ---- random tables and streams ---- */
+
+/* A prefix-free code for n_symbols symbols: leaves of a tree that grows by splitting one leaf after
+ * the other; one leaf more than symbols, so that no code is all ones. */
+static void make_code(struct random_state *random, u32 n_symbols, u8 n_codes[16])
+{
+    u32 n_leaves[17] = {1}, n = 1, bits;
+
+    while (n < n_symbols + 1) {
+        bits = (u32)random_in(random, 0, random_in(random, 0, 3) ? 7 : 15);
+        if (n_leaves[bits] == 0)
+            continue;
+        n_leaves[bits]--;
+        n_leaves[bits + 1] += 2;
+        n++;
+    }
+    for (bits = 16; n_leaves[bits] == 0; bits--)
+        ;
+    n_leaves[bits]--; /* the code of all ones is the last of the longest */
+    for (u32 i = 0; i < 16; i++)
+        n_codes[i] = (u8)n_leaves[i + 1];
+}
+
+/* Random distinct symbols with values of at most max_size bits; illegal ones, too, where
+ * has_bad. */
+static void make_table(struct random_state *random, u32 huff_class, u32 max_size, int has_bad,
+                       struct dlop_jpeg_huff *dht)
+{
+    u8 pool[256];
+    u32 n_pool = 0, n_symbols;
+
+    memset(dht, 0, sizeof *dht);
+    for (u32 s = 0; s < (huff_class == DLOP_HUFF_DC ? 12u : 256u); s++) {
+        u32 size = s & 15, run = s >> 4;
+        int is_bad =
+            huff_class == DLOP_HUFF_AC && (size > 10 || (size == 0 && run != 0 && run != 15));
+
+        if ((!is_bad && (huff_class == DLOP_HUFF_DC ? s : size) <= max_size) || has_bad)
+            pool[n_pool++] = (u8)s;
+    }
+    n_symbols = (u32)random_in(random, 1, (s32)n_pool);
+    for (u32 i = 0; i < n_symbols; i++) {
+        u32 j = (u32)random_in(random, (s32)i, (s32)n_pool - 1);
+
+        dht->symbols[i] = pool[j];
+        pool[j] = pool[i];
+    }
+    make_code(random, n_symbols, dht->n_codes);
+}
+
+#define MAX_STREAM_BYTES 60000
+
+struct writer {
+    u8 bytes[MAX_STREAM_BYTES + DLOP_CPU_SEGMENT_SLACK_BYTES];
+    u32 n_bits;
+};
+
+static void put_bits(struct writer *writer, u32 value, u32 n)
+{
+    for (u32 i = n; i-- > 0; writer->n_bits++)
+        writer->bytes[writer->n_bits / 8] |= (u8)((value >> i & 1) << (7 - writer->n_bits % 8));
+}
+
+/* One symbol of the table with random value bits; returns the symbol. prefers_short: of the codes
+ * that come first. max_run: tried for some time. */
+static u32 put_symbol(struct random_state *random, const struct dlop_jpeg_huff *dht,
+                      struct writer *writer, int prefers_short, u32 max_run)
+{
+    u32 n_symbols = 0, chosen, code = 0, at = 0, n_tries = 0;
+
+    for (u32 i = 0; i < 16; i++)
+        n_symbols += dht->n_codes[i];
+    do {
+        chosen = (u32)random_in(random, 0, (s32)n_symbols - 1);
+        if (prefers_short)
+            chosen = chosen * (u32)random_in(random, 0, 100) / 100;
+    } while (dht->symbols[chosen] >> 4 > max_run && n_tries++ < 200);
+    for (u32 bits = 1; bits <= 16; bits++) {
+        u32 n = dht->n_codes[bits - 1];
+
+        if (chosen < at + n) {
+            u32 size = dht->symbols[chosen] & 15;
+
+            put_bits(writer, code + chosen - at, bits);
+            put_bits(writer, random_u32(random) & ((1u << size) - 1), size);
+            return dht->symbols[chosen];
+        }
+        at += n;
+        code = (code + n) * 2;
+    }
+    return 0;
+}
+
+/* A block of random symbols that ends where the 64th coefficient stands or an end of block comes.
+ * Runs across the end are rare; the reference says what they mean. */
+static void put_block(struct random_state *random, const struct dlop_jpeg_huff *dc,
+                      const struct dlop_jpeg_huff *ac, struct writer *writer)
+{
+    int prefers_short = random_in(random, 0, 3) != 0;
+    int leaves_block = random_in(random, 0, 500) == 0;
+
+    put_symbol(random, dc, writer, prefers_short, 15);
+    for (u32 k = 1; k < 64;) {
+        u32 symbol = put_symbol(random, ac, writer, prefers_short, leaves_block ? 15 : 63 - k);
+
+        if (symbol == 0)
+            break;
+        k += (symbol >> 4) + 1;
+    }
+}
+
+/* ---- runs of MCUs ---- */
+
+#define MAX_MCUS     24
+#define N_CODE_PAIRS 3
+#define PLANE_STRIDE (8 * MAX_MCUS)
+#define PLANE_BYTES  ((size_t)PLANE_STRIDE * 8)
+
+/* What a scan is made of, and what came out of it. */
+struct coded_case {
+    struct dlop_jpeg_huff dc[N_CODE_PAIRS], ac[N_CODE_PAIRS];
+    u16 quant[64];
+    u32 n_blocks, n_mcus;
+    u32 component[DLOP_JPEG_MAX_BLOCKS_PER_MCU];
+    u32 run_mcus[MAX_MCUS]; /* lengths of runs, kept and skipped in turn */
+    struct writer stream;
+    u32 n_bytes;
+};
+
+struct coded_result {
+    int is_refused;
+    u64 position_bits;
+    s32 dc_pred[DLOP_JPEG_MAX_COMPONENTS];
+    u8 plane[DLOP_JPEG_MAX_BLOCKS_PER_MCU][PLANE_BYTES];
+};
+
+static struct dlop_cpu_huff dc_tables[N_CODE_PAIRS], ac_tables[N_CODE_PAIRS];
+
+static void build_tables(const struct dlop_cpu_steps *steps, const struct coded_case *c)
+{
+    for (u32 i = 0; i < N_CODE_PAIRS; i++) {
+        assert_int_equal(steps->huff_build(&c->dc[i], DLOP_HUFF_DC, &dc_tables[i]), DLOP_OK);
+        assert_int_equal(steps->huff_build(&c->ac[i], DLOP_HUFF_AC, &ac_tables[i]), DLOP_OK);
+    }
+}
+
+/* Run over the case's MCUs with the tables that stand. */
+static void run_case(const struct dlop_cpu_steps *steps, const struct coded_case *c,
+                     struct coded_result *result)
+{
+    struct dlop_cpu_quant quant;
+    struct dlop_cpu_scan scan = {.segment = c->stream.bytes,
+                                 .n_segment_bytes = c->n_bytes,
+                                 .limit = c->stream.bytes + c->n_bytes + 8,
+                                 .n_blocks = c->n_blocks,
+                                 .status = DLOP_OK};
+
+    dlop_cpu_quant_init(steps, c->quant, &quant);
+    dlop_cpu_bits_seek(&scan, 0);
+    result->is_refused = 0;
+    for (u32 mcu = 0, run = 0; mcu < c->n_mcus && !result->is_refused; run++) {
+        int is_kept = run % 2 == 0;
+        u32 n = c->run_mcus[run % MAX_MCUS], n_done;
+
+        n = n < c->n_mcus - mcu ? n : c->n_mcus - mcu;
+        for (u32 b = 0; b < c->n_blocks; b++)
+            scan.block[b] = (struct dlop_cpu_block){.dc = &dc_tables[c->component[b]],
+                                                    .ac = &ac_tables[c->component[b]],
+                                                    .quant = &quant,
+                                                    .samples = result->plane[b] + 8 * (size_t)mcu,
+                                                    .stride_bytes = PLANE_STRIDE,
+                                                    .step_bytes = 8,
+                                                    .component = c->component[b]};
+        n_done = (is_kept ? steps->decode_mcus : steps->skip_mcus)(&scan, n);
+        result->position_bits = dlop_cpu_bits_position(&scan);
+        result->is_refused =
+            scan.status != DLOP_OK || n_done < n || result->position_bits > 8 * (u64)c->n_bytes;
+        mcu += n;
+    }
+    memcpy(result->dc_pred, scan.dc_pred, sizeof result->dc_pred);
+}
+
+static void decode_case(const struct dlop_cpu_steps *steps, const struct coded_case *c,
+                        struct coded_result *result)
+{
+    memset(result, 0, sizeof *result);
+    build_tables(steps, c);
+    run_case(steps, c, result);
+}
+
+static void make_case(struct random_state *random, int has_bad, struct coded_case *c)
+{
+    /* Large values are mostly refused, and say little about the rest. */
+    int is_large = random_in(random, 0, 3) == 0;
+
+    memset(c, 0, sizeof *c);
+    for (u32 i = 0; i < N_CODE_PAIRS; i++) {
+        make_table(random, DLOP_HUFF_DC, (u32)random_in(random, 0, is_large ? 11 : 6), 0,
+                   &c->dc[i]);
+        make_table(random, DLOP_HUFF_AC, (u32)random_in(random, 0, is_large ? 10 : 5), has_bad,
+                   &c->ac[i]);
+    }
+    for (u32 i = 0; i < 64; i++)
+        c->quant[i] = (u16)random_in(random, 1, i > 9 && is_large ? 40 : 3);
+    c->n_blocks = (u32)random_in(random, 1, DLOP_JPEG_MAX_BLOCKS_PER_MCU);
+    c->n_mcus = (u32)random_in(random, 1, MAX_MCUS);
+    for (u32 i = 0; i < c->n_blocks; i++)
+        c->component[i] = (u32)random_in(random, 0, N_CODE_PAIRS - 1);
+    for (u32 i = 0; i < MAX_MCUS; i++)
+        c->run_mcus[i] = (u32)random_in(random, 0, 9);
+    c->run_mcus[0] = c->run_mcus[0] ? c->run_mcus[0] : 1;
+    c->run_mcus[1] = c->run_mcus[1] ? c->run_mcus[1] : 1;
+    for (u32 mcu = 0; mcu < c->n_mcus; mcu++)
+        for (u32 b = 0; b < c->n_blocks; b++)
+            put_block(random, &c->dc[c->component[b]], &c->ac[c->component[b]], &c->stream);
+    c->n_bytes = (c->stream.n_bits + 7) / 8;
+}
+
+static void damage(struct random_state *random, struct coded_case *c)
+{
+    s32 n_flips = random_in(random, 0, 3);
+
+    for (s32 i = 0; i < n_flips; i++)
+        c->stream.bytes[random_in(random, 0, (s32)c->n_bytes - 1)] ^=
+            (u8)(1 << random_in(random, 0, 7));
+    if (n_flips == 0 || random_in(random, 0, 3) == 0) {
+        u32 n_bytes = (u32)random_in(random, 0, (s32)c->n_bytes);
+
+        /* What follows a segment in memory is not defined to be zero. */
+        random_bytes(random, c->stream.bytes + n_bytes, random_u32(random) % 100);
+        c->n_bytes = n_bytes;
+    }
+}
+
+/* A level refuses what the reference refuses, and else gives the same. */
+static void compare_case(struct random_state *random, const struct dlop_cpu_steps *steps,
+                         const char *name, const struct coded_case *c,
+                         const struct coded_result *expected)
+{
+    static struct coded_result got;
+
+    decode_case(steps, c, &got);
+    if (got.is_refused != expected->is_refused)
+        RANDOM_FAIL(random, "%s: refused %d, expected %d", name, got.is_refused,
+                    expected->is_refused);
+    if (got.is_refused)
+        return;
+    if (got.position_bits != expected->position_bits ||
+        memcmp(got.dc_pred, expected->dc_pred, sizeof got.dc_pred) != 0)
+        RANDOM_FAIL(random, "%s: ends at bit %llu, expected %llu", name,
+                    (unsigned long long)got.position_bits,
+                    (unsigned long long)expected->position_bits);
+    for (u32 b = 0; b < c->n_blocks; b++)
+        if (memcmp(got.plane[b], expected->plane[b], PLANE_BYTES) != 0)
+            RANDOM_FAIL(random, "%s: samples of block %u differ", name, b);
+}
+
+/* n_refused_out: cases that the reference refuses. */
+static void run_cases(u32 n_cases, int has_bad, int is_damaged, u32 *n_refused_out)
+{
+    static struct coded_case c;
+    static struct coded_result expected;
+    struct random_state random = random_start(random_seed());
+    struct dlop_cpu_steps reference, steps;
+
+    jpeg_level_steps(0, &reference);
+    *n_refused_out = 0;
+    for (u32 i = 0; i < n_cases; i++) {
+        make_case(&random, has_bad, &c);
+        if (is_damaged)
+            damage(&random, &c);
+        decode_case(&reference, &c, &expected);
+        *n_refused_out += (u32)expected.is_refused;
+        for (size_t level = 1; level < N_JPEG_LEVELS; level++)
+            if (jpeg_level_steps(level, &steps))
+                compare_case(&random, &steps, jpeg_levels[level].name, &c, &expected);
+    }
+}
+
+static void sound_streams_equal_the_reference(void **state)
+{
+    u32 n_refused;
+    (void)state;
+
+    run_cases(1500, 0, 0, &n_refused);
+    /* Runs across a block's end are part of them. */
+    assert_in_range(n_refused, 0, 1400);
+}
+
+static void damaged_streams_equal_the_reference(void **state)
+{
+    u32 n_refused;
+    (void)state;
+
+    run_cases(3000, 0, 1, &n_refused);
+    assert_in_range(n_refused, 100, 2900);
+}
+
+static void tables_with_illegal_symbols_equal_the_reference(void **state)
+{
+    u32 n_refused;
+    (void)state;
+
+    run_cases(1000, 1, 0, &n_refused);
+    assert_in_range(n_refused, 100, 1000);
+}
+
+/* Code lengths that are no prefix-free code. */
+static void bad_tables_are_refused_alike(void **state)
+{
+    static struct dlop_cpu_huff huff;
+    static struct dlop_huff_table core;
+    struct random_state random = random_start(random_seed());
+    u32 n_refused = 0;
+    (void)state;
+
+    for (u32 i = 0; i < 3000; i++) {
+        struct dlop_jpeg_huff dht;
+        u32 huff_class = i % 2 ? DLOP_HUFF_AC : DLOP_HUFF_DC;
+        s32 expected;
+
+        make_table(&random, huff_class, 11, 1, &dht);
+        if (random_in(&random, 0, 1))
+            dht.n_codes[random_in(&random, 0, 15)] = (u8)random_u32(&random);
+        if (random_in(&random, 0, 3) == 0)
+            dht.symbols[0] = (u8)random_u32(&random);
+        expected = dlop_huff_build(&dht, huff_class, &core);
+        n_refused += expected != DLOP_OK;
+        for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
+            struct dlop_cpu_steps steps;
+
+            if (jpeg_level_steps(level, &steps) &&
+                steps.huff_build(&dht, huff_class, &huff) != expected)
+                RANDOM_FAIL(&random, "%s: table %u is not judged alike", jpeg_levels[level].name,
+                            i);
+        }
+    }
+    assert_in_range(n_refused, 500, 2500);
+}
+
+/* ---- --bench ---- */
+
+/* Tables like those of a photograph: the shorter the run and the size, the shorter the code. */
+static void make_usual_table(u32 huff_class, struct dlop_jpeg_huff *dht)
+{
+    static const u8 dc_codes[16] = {0, 1, 5, 1, 1, 1, 1, 1, 1};
+    static const u8 ac_codes[16] = {0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7d};
+    static const u8 dc_symbols[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    static const u8 ac_symbols[] = {0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21,
+                                    0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07, 0x22, 0x71,
+                                    0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23};
+
+    memset(dht, 0, sizeof *dht);
+    if (huff_class == DLOP_HUFF_DC) {
+        memcpy(dht->n_codes, dc_codes, 16);
+        memcpy(dht->symbols, dc_symbols, sizeof dc_symbols);
+        return;
+    }
+    memcpy(dht->n_codes, ac_codes, 16);
+    dht->n_codes[15] = 0;
+    dht->n_codes[14] = 0;
+    for (u32 i = 9; i < 14; i++)
+        dht->n_codes[i] = 0;
+    dht->n_codes[8] = 2;
+    memcpy(dht->symbols, ac_symbols, sizeof ac_symbols);
+}
+
+static int bench(void)
+{
+    static struct coded_case c;
+    static struct coded_result result;
+    struct random_state random = random_start(3);
+    u64 n_blocks = 0;
+
+    c.n_blocks = 3;
+    c.n_mcus = MAX_MCUS;
+    c.component[1] = c.component[2] = 1;
+    for (u32 i = 0; i < N_CODE_PAIRS; i++) {
+        make_usual_table(DLOP_HUFF_DC, &c.dc[i]);
+        make_usual_table(DLOP_HUFF_AC, &c.ac[i]);
+    }
+    for (u32 i = 0; i < 64; i++)
+        c.quant[i] = 2;
+    for (u32 mcu = 0; mcu < c.n_mcus; mcu++)
+        for (u32 b = 0; b < c.n_blocks; b++, n_blocks++)
+            put_block(&random, &c.dc[0], &c.ac[0], &c.stream);
+    c.n_bytes = (c.stream.n_bits + 7) / 8;
+    printf("%.1f bits per block\n", (double)c.stream.n_bits / (double)n_blocks);
+    for (u32 is_skipped = 0; is_skipped < 2; is_skipped++) {
+        for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
+            struct dlop_cpu_steps steps;
+            double best_ns = 1e18, best_build_ns = 1e18;
+
+            if (!jpeg_level_steps(level, &steps))
+                continue;
+            c.run_mcus[0] = is_skipped ? 0 : MAX_MCUS;
+            c.run_mcus[1] = MAX_MCUS;
+            for (u32 repeat = 0; repeat < 500; repeat++) {
+                double begin = jpeg_now_ns(), middle, end;
+
+                build_tables(&steps, &c);
+                middle = jpeg_now_ns();
+                run_case(&steps, &c, &result);
+                end = jpeg_now_ns();
+                best_ns = end - middle < best_ns ? end - middle : best_ns;
+                best_build_ns = middle - begin < best_build_ns ? middle - begin : best_build_ns;
+            }
+            printf("%-12s %-10s %8.1f ns per block, tables of an image %6.2f us%s\n",
+                   is_skipped ? "skip_mcus" : "decode_mcus", jpeg_levels[level].name,
+                   best_ns / (double)n_blocks, best_build_ns * 2 / N_CODE_PAIRS / 1000,
+                   result.is_refused ? ", refused" : "");
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unstuffing_equals_the_reference),
+        cmocka_unit_test(sound_streams_equal_the_reference),
+        cmocka_unit_test(damaged_streams_equal_the_reference),
+        cmocka_unit_test(tables_with_illegal_symbols_equal_the_reference),
+        cmocka_unit_test(bad_tables_are_refused_alike),
+    };
+
+    if (argc > 1 && !strcmp(argv[1], "--bench"))
+        return bench();
+    return cmocka_run_group_tests_name("kernel/check_jpeg_coded", tests, NULL, NULL);
+}

@@ -1,0 +1,38 @@
+/* The tables of JPEG steps to compare: the reference and each level of replacements. */
+#ifndef DLOP_TESTS_KERNEL_JPEG_LEVELS_H
+#define DLOP_TESTS_KERNEL_JPEG_LEVELS_H
+
+#include <time.h>
+
+#include "driver/cpu/jpeg_internal.h"
+#include "driver/cpu/steps.h"
+
+static const struct jpeg_level {
+    const char *name;
+    u32 vector_mask;
+} jpeg_levels[] = {
+    {"reference", 0},
+    {"plain C", DLOP_CPU_PLAIN_C},
+    {"avx2", DLOP_CPU_AVX2},
+};
+#define N_JPEG_LEVELS (sizeof jpeg_levels / sizeof *jpeg_levels)
+
+/* Fill steps_out for a level. 0 where this machine or build lacks it. */
+static inline int jpeg_level_steps(size_t level, struct dlop_cpu_steps *steps_out)
+{
+    u32 mask = jpeg_levels[level].vector_mask;
+
+    dlop_cpu_steps_init(mask, steps_out);
+    return (mask & dlop_cpu_steps_usable()) == mask;
+}
+
+/* Processor time of this thread: others may use the machine, too. */
+static inline double jpeg_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+#endif
