@@ -60,30 +60,56 @@ static uint32_t tiff_u32(const struct tiff *tiff, size_t at)
                            : tiff_u16(tiff, at) << 16 | tiff_u16(tiff, at + 2);
 }
 
+/* Bytes of one value of a type; 0 for types that Pillow skips. */
+static size_t value_bytes_of(uint32_t type)
+{
+    static const uint8_t bytes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8};
+    return type < sizeof(bytes) ? bytes[type] : 0;
+}
+
+/* Where the first directory stands, or 0 unless it is complete with the values that stand
+ * elsewhere: Pillow warns of whatever is missing and forgets the entries behind. */
+static size_t find_directory(const struct tiff *tiff)
+{
+    size_t directory = tiff_u32(tiff, 4);
+    uint64_t total_bytes = 0;
+
+    if (directory + 2 > tiff->n_bytes ||
+        directory + 2 + (size_t)tiff_u16(tiff, directory) * ENTRY_BYTES + 4 > tiff->n_bytes)
+        return 0;
+    for (size_t i = 0; i < tiff_u16(tiff, directory); i++) {
+        size_t at = directory + 2 + i * ENTRY_BYTES;
+        uint64_t n_bytes =
+            tiff_u32(tiff, at + 4) * (uint64_t)value_bytes_of(tiff_u16(tiff, at + 2));
+        total_bytes += n_bytes > 4 ? n_bytes : 0;
+        if (n_bytes > 4 && tiff_u32(tiff, at + 8) + n_bytes > tiff->n_bytes)
+            return 0;
+    }
+    return total_bytes <= tiff->n_bytes ? directory : 0;
+}
+
 /* ---- Exif: Pillow looks up the resolution when JFIF has none ---- */
 
-/* Every entry of the first directory that gives the resolution must be a rational number: as text
- * or bytes of length 1, Pillow would index past their end. */
-static bool has_plain_resolution(const struct tiff *tiff)
+/* Every entry of the resolution must be a rational number: as text or bytes of length 1, Pillow
+ * would index past their end. */
+static bool is_plain_exif(const struct tiff *tiff)
 {
     enum { TAG_X_RESOLUTION = 0x011A };
-    size_t at = tiff_u32(tiff, 4);
+    size_t directory = find_directory(tiff);
 
-    if (at + 2 > tiff->n_bytes)
-        return true; /* no directory: Pillow warns and goes on */
-    uint32_t n_entries = tiff_u16(tiff, at);
-    at += 2;
-    for (uint32_t i = 0; i < n_entries && at + ENTRY_BYTES <= tiff->n_bytes; i++) {
+    if (directory == 0)
+        return false;
+    for (size_t i = 0; i < tiff_u16(tiff, directory); i++) {
+        size_t at = directory + 2 + i * ENTRY_BYTES;
         if (tiff_u16(tiff, at) == TAG_X_RESOLUTION && tiff_u16(tiff, at + 2) != TYPE_RATIONAL)
             return false;
-        at += ENTRY_BYTES;
     }
     return true;
 }
 
 static const char *check_exif(const uint8_t *body, size_t n_bytes, struct dlop_jpeg_app *app)
 {
-    static const char reason[] = "Exif data that Pillow may not read";
+    static const char reason[] = "Exif data that Pillow may not read or warns about";
     struct tiff tiff = {.bytes = body + 6, .n_bytes = n_bytes - 6};
 
     /* Newer versions join several segments, older ones take the first. */
@@ -96,7 +122,7 @@ static const char *check_exif(const uint8_t *body, size_t n_bytes, struct dlop_j
         return NULL; /* not TIFF at all: Pillow says so to itself and goes on */
     if (tiff.bytes[2] == 43 || tiff.bytes[3] == 43)
         return reason; /* BigTIFF, with offsets of 64 bits */
-    return has_plain_resolution(&tiff) ? NULL : reason;
+    return is_plain_exif(&tiff) ? NULL : reason;
 }
 
 /* ---- MPF: several pictures in one file, as phones write them; the first is the photograph ---- */
@@ -121,10 +147,9 @@ static size_t find_only_entry(const struct tiff *tiff, size_t directory, uint32_
 static bool is_plain_mpf(const struct tiff *tiff)
 {
     enum { TAG_N_PICTURES = 0xB001, TAG_PICTURES = 0xB002, PICTURE_BYTES = 16 };
-    size_t directory = tiff_u32(tiff, 4);
+    size_t directory = find_directory(tiff);
 
-    if (directory + 2 > tiff->n_bytes ||
-        directory + 2 + (size_t)tiff_u16(tiff, directory) * ENTRY_BYTES > tiff->n_bytes)
+    if (directory == 0)
         return false;
     size_t number = find_only_entry(tiff, directory, TAG_N_PICTURES);
     size_t pictures = find_only_entry(tiff, directory, TAG_PICTURES);
@@ -134,7 +159,7 @@ static bool is_plain_mpf(const struct tiff *tiff)
 
     size_t n_pictures = tiff_u32(tiff, number + 8);
     size_t n_bytes = tiff_u32(tiff, pictures + 4), at = tiff_u32(tiff, pictures + 8);
-    if (n_pictures == 0 || n_pictures * PICTURE_BYTES > n_bytes || at + n_bytes > tiff->n_bytes)
+    if (n_pictures == 0 || n_pictures * PICTURE_BYTES > n_bytes)
         return false;
     for (size_t i = 0; i < n_pictures; i++)
         if (tiff_u32(tiff, at + i * PICTURE_BYTES) >> 24 & 7)
