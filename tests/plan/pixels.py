@@ -136,6 +136,31 @@ def check_pillow_filters(session):
     assert min(n_orders) > 0
 
 
+def check_pillow_weights(session):
+    """The weights themselves: whole-number images are resized with more bits than ours have.
+
+    Row j of the image is a pulse at column j, so the result is the matrix of weights times 2^30.
+    """
+    sizes = [(5, 2), (201, 2), (7, 14), (2, 3), (300, 7), (65, 64), (64, 65), (331, 224)]
+    sizes += [tuple(session.random.randint(1, 300, 2)) for _ in range(session.repeats)]
+    for filter, mode in FILTERS.items():
+        for n_in, n_out in sizes:
+            if filter == native.NEAREST or n_in == n_out:
+                continue
+            pulses = PIL.Image.fromarray(np.eye(n_in, dtype=np.int32) << 30)
+            resized = pulses.resize((int(n_out), n_in), getattr(PIL.Image, mode.value.upper()))
+            theirs = np.asarray(resized).T.astype(np.int64)
+            cfg = native.make_cfg([], session.rules)
+            drawn = native.Drawn(n_steps=1)
+            drawn.steps[0] = native.Step(native.RESIZE_STEP, (int(n_out), 1, filter))
+            status, job, tables = native.bind(cfg, drawn, int(n_in), 1)
+            assert status == native.OK
+            mine = np.zeros((n_out, n_in), np.int64)
+            axis = native.Axis(tables, job.x_axis_offset)
+            mine[:, job.roi_x_px : job.roi_x_px + job.roi_width_px] = axis.matrix(job.roi_width_px)
+            assert (np.abs((mine << 8) - theirs) <= 128).all(), (filter, n_in, n_out)
+
+
 def check_pillow_large_factors(session):
     """Windows of hundreds of positions."""
     rows = next(photographs(1))
