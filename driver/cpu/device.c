@@ -76,9 +76,10 @@ static void cpu_name(char name[64])
 
     if ((unsigned)__get_cpuid_max(0x80000000u, NULL) < 0x80000004u)
         return;
-    for (unsigned i = 0; i < 3; i++)
-        __get_cpuid(0x80000002u + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
-                    &words[4 * i + 3]);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned *four = words + (size_t)4 * i;
+        __get_cpuid(0x80000002u + i, &four[0], &four[1], &four[2], &four[3]);
+    }
     memcpy(text, words, sizeof words);
     for (size_t length = strlen(text); length && text[length - 1] == ' '; length--)
         text[length - 1] = '\0';

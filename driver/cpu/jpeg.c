@@ -72,7 +72,7 @@ static dlop_status plan_plane(struct dlop_cpu_jpeg *jpeg, u32 c)
     plane->height = (range->y_end - range->y_begin) * mcu_height;
     plane->upsample_kind =
         dlop_upsample_kind_of(component->ratio_x, component->ratio_y, component->width_samples);
-    plane->stride_bytes = align_up((size_t)plane->width + 2 * DLOP_CPU_PLANE_MARGIN);
+    plane->stride_bytes = align_up((size_t)plane->width + (size_t)2 * DLOP_CPU_PLANE_MARGIN);
     /* The rows of a block shall not all fall into one set of the cache. */
     if (plane->stride_bytes % 1024 == 0)
         plane->stride_bytes += ALIGNMENT;
@@ -94,7 +94,8 @@ static dlop_status plan_frame(struct dlop_cpu_jpeg *jpeg, const struct dlop_jpeg
     if (status != DLOP_OK)
         return status;
     /* Twice the samples that lead to the row: one more on each side. */
-    jpeg->row_bytes = align_up((size_t)jpeg->rect.width + 4 + 2 * DLOP_CPU_STEP_SLACK_BYTES);
+    jpeg->row_bytes =
+        align_up((size_t)jpeg->rect.width + 4 + (size_t)2 * DLOP_CPU_STEP_SLACK_BYTES);
     return grow(&jpeg->rows, &jpeg->rows_capacity_bytes,
                 jpeg->row_bytes * DLOP_JPEG_MAX_COMPONENTS);
 }

@@ -48,7 +48,7 @@ void dlop_cpu_jpeg_row(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *
                        u8 *rgbx_out)
 {
     const u32 y_px = jpeg->rect.y + y, n_px = jpeg->rect.width;
-    const u8 *row[DLOP_JPEG_MAX_COMPONENTS];
+    const u8 *row[DLOP_JPEG_MAX_COMPONENTS] = {NULL};
 
     for (u32 c = 0; c < jpeg->geometry.n_components; c++)
         row[c] = component_row(jpeg, steps, c, y_px);

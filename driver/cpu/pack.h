@@ -20,7 +20,7 @@ struct dlop_cpu_pack_formula {
 
 /* What a worker found out about the last table of floats, kept while records use equal ones. */
 struct dlop_cpu_pack_memo {
-    u8 table[DLOP_MAX_CHANNELS * 256 * sizeof(float)];
+    u8 table[sizeof(float) * 256 * DLOP_MAX_CHANNELS];
     u32 n_channels; /* of table; 0: nothing yet */
     bool is_formula;
     struct dlop_cpu_pack_formula formula[DLOP_MAX_CHANNELS];

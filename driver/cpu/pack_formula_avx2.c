@@ -46,7 +46,7 @@ static bool formula_gives(const struct dlop_cpu_pack_formula *formula, const u8 
 
     for (s32 v = 0; v < 256; v += 8) {
         __m256 value = formula_apply(_mm256_add_epi32(first, _mm256_set1_epi32(v)), k);
-        __m256i wanted = _mm256_loadu_si256((const __m256i *)(const void *)(table + 4 * v));
+        __m256i wanted = _mm256_loadu_si256((const __m256i *)(const void *)(table + 4 * (size_t)v));
         __m256i is_equal = _mm256_cmpeq_epi32(_mm256_castps_si256(value), wanted);
 
         if (_mm256_movemask_epi8(is_equal) != -1)

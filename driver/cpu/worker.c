@@ -1,9 +1,9 @@
 /* One thread's work: a job from its check to its completion, row by row.
  *
  * Key idea: the region's rows pass through the job one at a time, so everything between the
- * decoder's planes and the tensor stays in the first-level cache. Output row o needs the rows of its
- * y span; they wait in a ring that is just long enough for the longest span. What waits in the ring
- * depends on the pass order:
+ * decoder's planes and the tensor stays in the first-level cache. Output row o needs the rows of
+ * its y span; they wait in a ring that is just long enough for the longest span. What waits in the
+ * ring depends on the pass order:
  *
  *     x first:  source row -> x axis -> [ring] -> y axis -> grey, fill -> pack
  *     y first:  source row -> [ring] -> y axis -> x axis -> grey, fill -> pack

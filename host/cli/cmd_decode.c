@@ -97,7 +97,7 @@ static char *join_names(const struct decode_options *options, size_t *n_bytes_ou
 
     for (int i = 0; i < options->n_files; i++)
         n_bytes += strlen(options->files[i]) + 1;
-    char *names = malloc(n_bytes);
+    char *names = malloc(n_bytes + 1);
     for (int i = 0; names && i < options->n_files; i++) {
         strcpy(names + at, options->files[i]);
         at += strlen(options->files[i]) + 1;

@@ -30,7 +30,7 @@ static const struct contestant CONTESTANTS[] = {
 #define N_CONTESTANTS (sizeof(CONTESTANTS) / sizeof(CONTESTANTS[0]))
 
 enum { SIDE_PX = 64, N_DRAWS = 8 };
-#define AUGMENTED_BYTES (N_DRAWS * 3 * SIDE_PX * SIDE_PX * sizeof(float))
+static const size_t AUGMENTED_BYTES = sizeof(float) * N_DRAWS * 3 * SIDE_PX * SIDE_PX;
 
 /* RandomResizedCrop(64), both flips, [0, 1] floats: every geometry step and a table of wide
  * elements. */
@@ -48,8 +48,9 @@ static dlop_status open_augment_plan(dlop_ctx *ctx, dlop_plan **plan_out)
     float table[3][256];
     char reason[128];
 
-    for (int i = 0; i < 3 * 256; i++)
-        table[i / 256][i % 256] = (float)(i % 256) / 255.0f - 0.1f * (float)(i / 256);
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++)
+            table[c][v] = (float)v / 255.0f - 0.1f * (float)c;
     dlop_plan_cfg_init(&cfg);
     dlop_draw_rules_init(&rules);
     rules.exp_kind = DLOP_EXP_ROUNDED;
@@ -87,7 +88,7 @@ static dlop_status run_plan(dlop_ctx *ctx, dlop_plan *plan, const struct selftes
 {
     struct dlop_loader_cfg cfg;
     struct dlop_rng_state rng;
-    struct dlop_need need;
+    struct dlop_need need = {0};
     dlop_source *source = NULL;
     dlop_loader *loader = NULL;
     dlop_batch *batch = NULL;

@@ -55,14 +55,15 @@ static void fill_gather(const struct dlop_axis_fold *axis, uint8_t *bytes_out)
 {
     int32_t n_out = axis->after.n_positions;
     struct table table = make_table(bytes_out, n_out, 1);
-    int32_t *positions = is_resampled(axis) ? table.weights + n_out : NULL;
+    int32_t *positions = table.weights + n_out;
+    const bool is_nearest = is_resampled(axis);
 
-    if (positions)
+    if (is_nearest)
         nearest_positions(axis, positions);
     table.header->is_gather = 1;
     for (int32_t o = 0; o < n_out; o++) {
         int32_t r = dlop_index_map_at(&axis->after, o);
-        if (r >= 0 && positions)
+        if (r >= 0 && is_nearest)
             r = positions[r];
         int32_t source = r < 0 ? -1 : dlop_index_map_at(&axis->before, r);
         table.spans[o] = (struct dlop_span){.start = source < 0 ? 0 : source, .n = source >= 0};
