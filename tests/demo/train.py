@@ -1,7 +1,7 @@
 """Train an image classifier: a plain PyTorch script, as anybody would write it.
 
-Reads DATA/train (one folder per class), prints the loss of each epoch, and a digest of all losses and
-of the final weights, so that two runs can be compared bit for bit.
+Reads DATA/train (one folder per class), prints the loss of each epoch, and a digest of all losses
+and of the final weights, so that two runs can be compared bit for bit.
 """
 
 import argparse
