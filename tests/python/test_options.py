@@ -199,9 +199,11 @@ def test_batch_sampler_of_uneven_batches(tiny):
             return 5
 
     for workers in (0, 2):
-        compare(
-            lambda: DataLoader(folder(tiny), batch_sampler=Uneven(), num_workers=workers)  # noqa: B023
-        )
+
+        def make(n=workers):
+            return DataLoader(folder(tiny), batch_sampler=Uneven(), num_workers=n)
+
+        compare(make)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
