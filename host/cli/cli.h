@@ -34,6 +34,14 @@ void cli_error(const char *command, const char *format, ...) __attribute__((form
 /* Print a JSON object and release it; CLI_FAILED where standard output cannot take it. */
 int cli_print_json(json_t *object);
 
+/* Command line of sub-commands whose only option is --json. help is argp's text: before and after
+ * the options, separated by \v. False where the command line is wrong (argp has said so). */
+bool cli_parse_json_option(int argc, char **argv, const char *help, const char *schema,
+                           bool *as_json_out);
+
+/* A plan without operations: whole pictures as 8-bit [height][width][3]. */
+dlop_status cli_open_rgb_plan(dlop_ctx *ctx, dlop_plan **plan_out) DLOP_MUST_USE;
+
 /* Where the parts of this installation are, found from the running executable: in a build tree
  * (build/<config>/dlop) or installed (PREFIX/bin/dlop). */
 struct cli_paths {

@@ -106,25 +106,6 @@ static char *join_names(const struct decode_options *options, size_t *n_bytes_ou
     return names;
 }
 
-static dlop_status open_plan(dlop_ctx *ctx, dlop_plan **plan_out)
-{
-    struct dlop_plan_cfg cfg;
-    struct dlop_draw_rules rules;
-    uint8_t identity[3][256];
-    char reason[128];
-
-    for (int i = 0; i < 3 * 256; i++)
-        identity[i / 256][i % 256] = (uint8_t)i;
-    dlop_plan_cfg_init(&cfg);
-    dlop_draw_rules_init(&rules);
-    cfg.rules = &rules;
-    cfg.src_channels = cfg.out_channels = 3;
-    cfg.element_bytes = 1;
-    cfg.is_hwc = 1;
-    cfg.pack_table = identity;
-    return dlop_plan_open(ctx, &cfg, plan_out, reason, sizeof(reason));
-}
-
 static dlop_status session_open(const struct decode_options *options,
                                 struct decode_session *session)
 {
@@ -140,7 +121,7 @@ static dlop_status session_open(const struct decode_options *options,
     loader_cfg.n_streams = loader_cfg.max_batches = loader_cfg.max_batch_records = 1;
     dlop_status status = names ? dlop_ctx_open(&ctx_cfg, &session->ctx) : DLOP_ERR_NO_MEMORY;
     if (status == DLOP_OK)
-        status = open_plan(session->ctx, &session->plan);
+        status = cli_open_rgb_plan(session->ctx, &session->plan);
     if (status == DLOP_OK)
         status = dlop_source_open_files(session->ctx, names, names_bytes,
                                         (uint64_t)options->n_files, &session->source);

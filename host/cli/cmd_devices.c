@@ -1,35 +1,12 @@
 /* dlop devices: what there is, and what would have to be installed for the rest. */
-#include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "host/cli/cli.h"
 
-static const struct argp_option OPTIONS[] = {
-    {"json", 'j', NULL, 0, "Print one JSON object, schema dlop.devices/1", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    (void)arg;
-    if (key == 'j') {
-        *(bool *)state->input = true;
-        return 0;
-    }
-    return key == ARGP_KEY_ARG ? (argp_usage(state), EINVAL) : ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp ARGP = {
-    OPTIONS,
-    parse,
-    NULL,
+static const char HELP[] =
     "List devices that can run input pipelines, best first, with what is missing for those that "
-    "cannot.\vExample: dlop devices --json",
-    NULL,
-    NULL,
-    NULL,
-};
+    "cannot.\vExample: dlop devices --json";
 
 /* The library's array of devices, or null. */
 static json_t *load_devices(void)
@@ -63,8 +40,7 @@ int cli_devices(int argc, char **argv)
     size_t i;
     json_t *device;
 
-    argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &as_json))
+    if (!cli_parse_json_option(argc, argv, HELP, "dlop.devices/1", &as_json))
         return CLI_USAGE;
     json_t *devices = load_devices();
     if (!devices) {

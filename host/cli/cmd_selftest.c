@@ -6,7 +6,6 @@
  * gives? Everything goes through the public interface, so the path from file to tensor is what is
  * tested, not single functions (that is tests/kernel).
  */
-#include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,24 +59,6 @@ static dlop_status open_augment_plan(dlop_ctx *ctx, dlop_plan **plan_out)
     cfg.src_channels = cfg.out_channels = 3;
     cfg.element_bytes = sizeof(float);
     cfg.pass_rule = DLOP_PASS_RULE_SHRINK;
-    cfg.pack_table = table;
-    return dlop_plan_open(ctx, &cfg, plan_out, reason, sizeof(reason));
-}
-
-static dlop_status open_decode_plan(dlop_ctx *ctx, dlop_plan **plan_out)
-{
-    struct dlop_plan_cfg cfg;
-    struct dlop_draw_rules rules;
-    uint8_t table[3][256];
-    char reason[128];
-
-    for (int i = 0; i < 3 * 256; i++)
-        table[i / 256][i % 256] = (uint8_t)i;
-    dlop_plan_cfg_init(&cfg);
-    dlop_draw_rules_init(&rules);
-    cfg.rules = &rules;
-    cfg.src_channels = cfg.out_channels = 3;
-    cfg.element_bytes = cfg.is_hwc = 1;
     cfg.pack_table = table;
     return dlop_plan_open(ctx, &cfg, plan_out, reason, sizeof(reason));
 }
@@ -166,7 +147,7 @@ static dlop_status open_contestant(const struct contestant *contestant, dlop_ctx
     cfg.vector_level = contestant->vector_mask;
     dlop_status status = dlop_ctx_open(&cfg, ctx);
     if (status == DLOP_OK)
-        status = open_decode_plan(*ctx, &plans[0]);
+        status = cli_open_rgb_plan(*ctx, &plans[0]);
     if (status == DLOP_OK)
         status = open_augment_plan(*ctx, &plans[1]);
     return status;
@@ -214,39 +195,16 @@ static uint32_t test_all(const struct selftest_picture *pictures, uint8_t *augme
     return n_failed;
 }
 
-static const struct argp_option OPTIONS[] = {
-    {"json", 'j', NULL, 0, "Print one JSON object, schema dlop.selftest/1", 0},
-    {0},
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    (void)arg;
-    if (key == 'j') {
-        *(bool *)state->input = true;
-        return 0;
-    }
-    return key == ARGP_KEY_ARG ? (argp_usage(state), EINVAL) : ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp ARGP = {
-    OPTIONS,
-    parse,
-    NULL,
+static const char HELP[] =
     "Prove the kernels of each device on this machine: decoding against libjpeg-turbo, whole "
-    "pipelines against the scalar reference.\vExit status 1 where anything differs.",
-    NULL,
-    NULL,
-    NULL,
-};
+    "pipelines against the scalar reference.\vExit status 1 where anything differs.";
 
 int cli_selftest(int argc, char **argv)
 {
     bool as_json = false;
     uint32_t n_failed = 1, n_open = 0;
 
-    argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&ARGP, argc, argv, 0, NULL, &as_json))
+    if (!cli_parse_json_option(argc, argv, HELP, "dlop.selftest/1", &as_json))
         return CLI_USAGE;
     struct selftest_picture *pictures = calloc(SELFTEST_N_KINDS, sizeof(*pictures));
     uint8_t *augmented = calloc(SELFTEST_N_KINDS, AUGMENTED_BYTES);

@@ -1,5 +1,4 @@
 /* dlop: picks the sub-command from one table and runs it. Options belong to the sub-commands. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,26 +12,6 @@ static const struct cli_command COMMANDS[] = {
     {"selftest", "prove the kernels of each device on this machine", cli_selftest},
 };
 #define N_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
-
-void cli_error(const char *command, const char *format, ...)
-{
-    va_list args;
-
-    fprintf(stderr, "%s: ", command);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-}
-
-int cli_print_json(json_t *object)
-{
-    int failed = json_dumpf(object, stdout, JSON_INDENT(2));
-
-    json_decref(object);
-    putchar('\n');
-    return failed || fflush(stdout) ? CLI_FAILED : CLI_DONE;
-}
 
 static void print_help(FILE *stream)
 {
