@@ -151,7 +151,7 @@ static bool load(const char *path, struct image *image)
 {
     FILE *file = fopen(path, "rb");
     char reason[DLOP_REASON_BYTES];
-    long size;
+    long size = 0;
 
     if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0)
         fail("cannot be read", path);
