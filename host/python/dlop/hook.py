@@ -15,7 +15,7 @@ import sys
 import weakref
 from typing import Any
 
-from . import _lib, job, probe, report, stock
+from . import _lib, job, probe, report, rng, stock
 from .transforms import Unmapped, describe
 
 _broken: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -87,7 +87,8 @@ def accelerate(loader: Any) -> Any:
 def _iterator(loader: Any, module: Any, stock_iterator: Any) -> Any:
     """The iterator of the highest tier that this loader allows."""
     try:
-        make = _choose(loader, module, stock_iterator)
+        with rng.one_thread():
+            make = _choose(loader, module, stock_iterator)
     except Exception as error:  # a fault of ours must not be the script's
         make = stock_iterator
         text = f"internal error while attaching: {type(error).__name__}: {error}"

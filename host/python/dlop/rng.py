@@ -56,6 +56,20 @@ def numpy_seed(base_seed: int, worker: int) -> list[int]:
     return stock_worker._generate_state(base_seed, worker)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch operations on the calling thread only, as in a worker. Besides equal sums, this keeps
+    the OpenMP pool from being started here: a child forked later could not use torch then."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 class Seat:
     """The random generators and the identity of one virtual worker, for script code only."""
 
@@ -102,7 +116,8 @@ class Seat:
         if numpy:
             numpy.random.set_state(self.numpy)
         try:
-            yield
+            with one_thread():
+                yield
         finally:
             self.torch_blob = torch.get_rng_state()
             self.python = random.getstate()
