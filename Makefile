@@ -254,7 +254,7 @@ check-install: all
 
 check-san:
 	$(Q)$(MAKE) SAN=address,undefined TIER=quick test
-	$(Q)$(MAKE) SAN=thread TIER=quick T=driver test
+	$(Q)$(MAKE) SAN=thread TIER=quick T=driver,unit test
 
 check-fuzz:
 	$(Q)$(MAKE) fuzz-smoke
