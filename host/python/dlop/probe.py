@@ -148,16 +148,31 @@ def picture(width: int, height: int, mode: str = "RGB") -> Any:
     return Image.frombytes(mode, (width, height), bytes(values.to(torch.uint8).numpy()))
 
 
+# (width, height) of sources and targets: a case on each side of every bound of the known rules.
+# The pictures are such that the two orders give different bytes.
+PASS_CASES = (
+    ((8, 64), (9, 8)),
+    ((20, 41), (10, 20)),
+    ((20, 40), (10, 20)),
+    ((9, 30), (16, 32)),
+    ((2, 201), (3, 50)),
+    ((2, 200), (3, 50)),
+    ((2, 205), (3, 210)),
+    ((64, 40), (24, 23)),
+    ((40, 40), (11, 50)),
+)
+
+
 @functools.lru_cache(maxsize=1)
 def pass_rule() -> int:
     """Order in which the installed Pillow resamples the axes; raises ProbeFailed."""
     from PIL import Image
 
-    cases = [((8, 64), (9, 8)), ((2, 205), (3, 50)), ((64, 40), (24, 23)), ((40, 40), (11, 50))]
-    images = [(picture(*size), target) for size, target in cases]
+    images = [(picture(*size), target) for size, target in PASS_CASES]
     wanted = [image.resize(target, Image.BILINEAR).tobytes() for image, target in images]
     for rule in (_lib.PASS_SHRINK, _lib.PASS_TALL_100, _lib.PASS_ALWAYS_X):
-        if [_resize(image, target, rule) for image, target in images] == wanted:
+        made = (_resize(image, target, rule) for image, target in images)
+        if all(a == b for a, b in zip(made, wanted)):
             return rule
     raise ProbeFailed("Pillow's resize follows no known rule")
 
