@@ -1,5 +1,5 @@
-/* Inverse DCT in plain C, written for compilers that vectorise: eight columns side by side in both
- * passes, with a transposition between them. Same arithmetic as hw/core/idct.h. */
+/* Inverse DCT in plain C: column by column, since most columns of most blocks have no AC coefficient,
+ * and everything that a transform needs in registers. Same arithmetic as hw/core/idct.h. */
 #include "driver/cpu/idct.h"
 
 #include "hw/core/dequantise.h"
@@ -19,60 +19,86 @@ const u8 dlop_cpu_coef_position_plain[DLOP_CPU_N_INDICES] = {
     [DLOP_CPU_END_ADVANCE + 65 ... DLOP_CPU_N_INDICES - 1] = DLOP_CPU_COEF_DUMMY,
 };
 
-/* One pass over eight columns: v[row][column] in and out, descaled by n_bits. */
-static inline void transform_columns(s32 v[8][8], s32 n_bits)
+/* Eight results of one 8-point transform, not yet descaled, but with half of the divisor added. */
+static inline void transform(const s32 v[8], s32 half, s32 out[8])
 {
-    const s32 half = 1 << (n_bits - 1);
+    s32 rotation = (v[2] + v[6]) * 4433;
+    s32 e2 = rotation - v[6] * 15137, e3 = rotation + v[2] * 6270;
+    s32 e0 = (v[0] + v[4]) * (1 << DLOP_IDCT_FRACTION_BITS) + half;
+    s32 e1 = (v[0] - v[4]) * (1 << DLOP_IDCT_FRACTION_BITS) + half;
+    s32 all = (v[7] + v[3] + v[5] + v[1]) * 9633;
+    s32 s71 = (v[7] + v[1]) * -7373, s53 = (v[5] + v[3]) * -20995;
+    s32 s73 = (v[7] + v[3]) * -16069 + all, s51 = (v[5] + v[1]) * -3196 + all;
+    s32 o0 = v[7] * 2446 + s71 + s73, o1 = v[5] * 16819 + s53 + s51;
+    s32 o2 = v[3] * 25172 + s53 + s73, o3 = v[1] * 12299 + s71 + s51;
 
-    for (u32 x = 0; x < 8; x++) {
-        s32 v1 = v[1][x], v3 = v[3][x], v5 = v[5][x], v7 = v[7][x];
-        s32 rotation = (v[2][x] + v[6][x]) * 4433;
-        s32 e2 = rotation - v[6][x] * 15137, e3 = rotation + v[2][x] * 6270;
-        s32 e0 = (v[0][x] + v[4][x]) * (1 << DLOP_IDCT_FRACTION_BITS) + half;
-        s32 e1 = (v[0][x] - v[4][x]) * (1 << DLOP_IDCT_FRACTION_BITS) + half;
-        s32 all = (v7 + v3 + v5 + v1) * 9633;
-        s32 s71 = (v7 + v1) * -7373, s53 = (v5 + v3) * -20995;
-        s32 s73 = (v7 + v3) * -16069 + all, s51 = (v5 + v1) * -3196 + all;
-        s32 o0 = v7 * 2446 + s71 + s73, o1 = v5 * 16819 + s53 + s51;
-        s32 o2 = v3 * 25172 + s53 + s73, o3 = v1 * 12299 + s71 + s51;
+    out[0] = e0 + e3 + o3;
+    out[7] = e0 + e3 - o3;
+    out[1] = e1 + e2 + o2;
+    out[6] = e1 + e2 - o2;
+    out[2] = e1 - e2 + o1;
+    out[5] = e1 - e2 - o1;
+    out[3] = e0 - e3 + o0;
+    out[4] = e0 - e3 - o0;
+}
 
-        v[0][x] = (e0 + e3 + o3) >> n_bits;
-        v[7][x] = (e0 + e3 - o3) >> n_bits;
-        v[1][x] = (e1 + e2 + o2) >> n_bits;
-        v[6][x] = (e1 + e2 - o2) >> n_bits;
-        v[2][x] = (e1 - e2 + o1) >> n_bits;
-        v[5][x] = (e1 - e2 - o1) >> n_bits;
-        v[3][x] = (e0 - e3 + o0) >> n_bits;
-        v[4][x] = (e0 - e3 - o0) >> n_bits;
+/* Negative where x leaves -limit..limit. */
+static inline s32 beyond(s32 x, s32 limit)
+{
+    return (limit - x) | (limit + x);
+}
+
+/* Column x of pass 1 into row x of the turned block. Returns a negative value where one of both is
+ * not in the range in which decoders agree. */
+static inline s32 transform_column(const s16 *coef, const u16 *factor, s16 turned[8])
+{
+    const s32 n_bits = DLOP_IDCT_FRACTION_BITS - DLOP_IDCT_GUARD_BITS;
+    s32 v[8], out[8], outside = 0;
+
+    for (u32 y = 0; y < 8; y++) {
+        v[y] = coef[8 * y] * (s32)factor[8 * y];
+        outside |= beyond(v[y], DLOP_DEQUANTISE_MAX);
+        v[y] = (s16)v[y];
     }
+    transform(v, 1 << (n_bits - 1), out);
+    for (u32 y = 0; y < 8; y++) {
+        s32 value = out[y] >> n_bits;
+
+        outside |= beyond(value, DLOP_IDCT_MAX_BETWEEN_PASSES);
+        turned[y] = (s16)value;
+    }
+    return outside;
 }
 
 u32 dlop_cpu_idct_plain(const s16 *coef, const struct dlop_cpu_quant *quant, u8 *samples,
                         size_t stride_bytes)
 {
-    s32 work[8][8], turned[8][8];
-    u32 outside = 0;
+    const s32 n_bits = DLOP_IDCT_FRACTION_BITS + DLOP_IDCT_GUARD_BITS + 3;
+    s16 turned[8][8];
+    s32 outside = 0;
 
-    for (u32 i = 0; i < 64; i++) {
-        s32 product = coef[i] * (s32)quant->factor[i];
+    for (u32 x = 0; x < 8; x++) {
+        s32 dc = coef[x] * (s32)quant->factor[x];
+        u32 ac = 0;
 
-        outside |= product > DLOP_DEQUANTISE_MAX || product < -DLOP_DEQUANTISE_MAX;
-        work[i / 8][i % 8] = (s16)product;
-    }
-    transform_columns(work, DLOP_IDCT_FRACTION_BITS - DLOP_IDCT_GUARD_BITS);
-    for (u32 y = 0; y < 8; y++) {
-        for (u32 x = 0; x < 8; x++) {
-            s32 value = work[y][x];
-
-            outside |=
-                value > DLOP_IDCT_MAX_BETWEEN_PASSES || value < -DLOP_IDCT_MAX_BETWEEN_PASSES;
-            turned[x][y] = (s16)value;
+        for (u32 y = 1; y < 8; y++)
+            ac |= (u16)coef[8 * y + x];
+        if (ac != 0 || dc > 4095 || dc < -4095) {
+            outside |= transform_column(coef + x, quant->factor + x, turned[x]);
+        } else {
+            /* Most columns of most blocks. */
+            for (u32 y = 0; y < 8; y++)
+                turned[x][y] = (s16)(4 * dc);
         }
     }
-    transform_columns(turned, DLOP_IDCT_FRACTION_BITS + DLOP_IDCT_GUARD_BITS + 3);
     for (u32 y = 0; y < 8; y++) {
+        s32 v[8], out[8];
+
         for (u32 x = 0; x < 8; x++)
-            samples[y * stride_bytes + x] = dlop_clamp_u8(turned[x][y] + 128);
+            v[x] = turned[x][y];
+        transform(v, (1 << (n_bits - 1)) + 128 * (1 << n_bits), out);
+        for (u32 x = 0; x < 8; x++)
+            samples[y * stride_bytes + x] = dlop_clamp_u8(out[x] >> n_bits);
     }
-    return outside;
+    return outside < 0;
 }
