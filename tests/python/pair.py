@@ -58,7 +58,7 @@ def record(loader, epochs=2, before_epoch=None, stop_after=None):
         if before_epoch is not None:
             before_epoch(loader, epoch)
         iterator = iter(loader)
-        seen.append(["epoch", states(), len(loader)])
+        seen.append(["epoch", states(), length(loader)])
         count = 0
         while stop_after is None or count < stop_after:
             try:
@@ -74,6 +74,13 @@ def record(loader, epochs=2, before_epoch=None, stop_after=None):
             count += 1
         del iterator
     return seen
+
+
+def length(loader):
+    try:
+        return len(loader)
+    except TypeError as error:
+        return str(error)
 
 
 def error_text(error):

@@ -28,9 +28,9 @@ def usage():
     """Bytes of memory, open files, threads of this process."""
     gc.collect()
     status = pathlib.Path("/proc/self/status").read_text()
-    values = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if ":" in line}
+    values = dict(line.split(None, 2)[:2] for line in status.splitlines() if len(line.split()) > 1)
     files = len(os.listdir("/proc/self/fd"))
-    return int(values["VmRSS"]) * 1024, files, int(values["Threads"])
+    return int(values["VmRSS:"]) * 1024, files, int(values["Threads:"])
 
 
 @pytest.mark.full

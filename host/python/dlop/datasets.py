@@ -315,12 +315,11 @@ def _transformed(targets: list[Any], transform: Any) -> list[Any]:
 
 def is_pure(function: Any) -> bool:
     """A function that can reach nothing but its argument, constants and a few builtins."""
-    if isinstance(function, (type, types.BuiltinFunctionType)):
-        owner = getattr(function, "__self__", None)
-        return function in _PURE_BUILTINS or (type(owner) is dict and function.__name__ == "get")
-    if isinstance(function, types.MethodWrapperType):
-        return type(function.__self__) in (dict, list, tuple) and (
-            function.__name__ == "__getitem__"
+    owner = getattr(function, "__self__", None)
+    if isinstance(function, (type, types.BuiltinFunctionType, types.MethodWrapperType)):
+        is_lookup = type(owner) in (dict, list, tuple) and _is_plain(owner)
+        return function in _PURE_BUILTINS or (
+            is_lookup and function.__name__ in ("get", "__getitem__")
         )
     if type(function) is not types.FunctionType:
         return False

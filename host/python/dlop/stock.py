@@ -27,30 +27,29 @@ class Modified(Exception):
 
 @functools.lru_cache(maxsize=8)
 def _roots(loaded: tuple[str, ...]) -> tuple[str, ...]:
-    is_package = [os.path.basename(f).startswith("__init__.") for f in loaded]
-    folders = [os.path.dirname(f) + os.sep if p else f for f, p in zip(loaded, is_package)]
-    folders.append(sysconfig.get_path("stdlib") + os.sep)
-    folders.append("<frozen ")
-    return tuple(folders)
+    """Folders, and files of packages of one file, whose code counts as the framework's."""
+    roots = [sysconfig.get_path("stdlib") + os.sep, "<frozen "]
+    for name in loaded:
+        file = getattr(sys.modules[name], "__file__", None) or "<none>"
+        is_package = os.path.basename(file).startswith("__init__.")
+        roots.append(os.path.dirname(file) + os.sep if is_package else file)
+    return tuple(roots)
 
 
-def roots() -> tuple[str, ...]:
-    """Folders whose code counts as the framework's."""
-    files = []
-    for name in _PACKAGES:
-        module = sys.modules.get(name)
-        file = getattr(module, "__file__", None)
-        if file:
-            files.append(file)
-    return _roots(tuple(files))
+@functools.lru_cache(maxsize=8192)
+def _is_in_roots(name: str, loaded: tuple[str, ...]) -> bool:
+    in_packages = "-packages" + os.sep in name  # conda keeps them inside the standard library
+    return any(
+        name.startswith(root) and (not in_packages or "-packages" in root)
+        for root in _roots(loaded)
+    )
 
 
-def _is_ours(function: types.FunctionType, folders: tuple[str, ...]) -> bool:
+def _is_ours(function: types.FunctionType) -> bool:
     name = function.__code__.co_filename
     if name == "<string>":  # generated: data classes, named tuples
         return function.__globals__.get("__name__", "").split(".")[0] in _PACKAGES
-    in_packages = "-packages" + os.sep in name  # conda keeps them inside the standard library
-    return any(name.startswith(f) and (not in_packages or "-packages" in f) for f in folders)
+    return _is_in_roots(name, tuple(n for n in _PACKAGES if n in sys.modules))
 
 
 def is_stock_function(function: Any) -> bool:
@@ -62,7 +61,7 @@ def is_stock_function(function: Any) -> bool:
     wrapped = getattr(function, "__wrapped__", None)
     if wrapped is not None and not is_stock_function(wrapped):
         return False
-    return _is_ours(function, roots())
+    return _is_ours(function)
 
 
 def check_function(function: Any, name: str) -> None:
