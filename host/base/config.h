@@ -29,7 +29,7 @@ enum dlop_option_type {
     X(DLOP_OPTION_READERS, "readers", "DLOP_READERS", "N", DLOP_TYPE_COUNT, "0", "", 256,          \
       "threads that read files ahead; 0 lets the runtime choose")                                  \
     X(DLOP_OPTION_VERIFY, "verify", "DLOP_VERIFY", "K", DLOP_TYPE_COUNT, "0", "", 1000000000,      \
-      "compare each Kth batch with the script's own; 0 compares none")                             \
+      "compare the first K batches of each loader with the script's own")                          \
     X(DLOP_OPTION_ON_ERROR, "on-error", "DLOP_ON_ERROR", "POLICY", DLOP_TYPE_CHOICE, "raise",      \
       "raise|skip|replace", 0, "what a record that cannot be read does to the run")                \
     X(DLOP_OPTION_REPORT, "report", "DLOP_REPORT", "FILE", DLOP_TYPE_TEXT, "", "", 0,              \
