@@ -242,9 +242,9 @@ INLINE void clear_block(s16 *coef)
         memset(coef + i, 0, 16 * sizeof(coef[0]));
 }
 
-/* Have the cache fetch, one row per block, the line in which each of the eight rows goes on: a store
- * to a line that is not there holds up all later ones, and with them the coefficients of the next
- * block. */
+/* Have the cache fetch, one row per block, the line in which each of the eight rows goes on: a
+ * store to a line that is not there holds up all later ones, and with them the coefficients of the
+ * next block. */
 INLINE void fetch_ahead(const u8 *samples, size_t stride_bytes)
 {
     uintptr_t at = (uintptr_t)samples, line = (at | 63) + 1;

@@ -135,8 +135,8 @@ static int is_allowed(u32 symbol, u32 huff_class, const struct symbol_limits *li
     return size <= limits->max_size && run >= limits->min_run;
 }
 
-/* Random distinct symbols. Some tables have few, so that many fit into a lookup. Most have an end of
- * block, often with the longest code. */
+/* Random distinct symbols. Some tables have few, so that many fit into a lookup. Most have an end
+ * of block, often with the longest code. */
 static void make_table(struct random_state *random, u32 huff_class,
                        const struct symbol_limits *limits, struct dlop_jpeg_huff *dht)
 {

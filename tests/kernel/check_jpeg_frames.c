@@ -228,8 +228,8 @@ static s32 decode_by_core(const struct made *made, const struct dlop_rect *rect,
     return status;
 }
 
-/* Whether some marker stands where none may: hw/core unstuffs whole segments and meets it even behind
- * the region. */
+/* Whether some marker stands where none may: hw/core unstuffs whole segments and meets it even
+ * behind the region. */
 static int has_bad_marker(const struct made *made)
 {
     u8 *segment = malloc(made->n_bytes);
@@ -342,6 +342,42 @@ static void damaged_files_equal_the_reference(void **state)
     }
 }
 
+/* Intervals that ask for a marker long before the scan has one: more is left over than fits behind
+ * what the decoder unstuffs next. */
+static void intervals_that_are_too_short_are_refused(void **state)
+{
+    static struct made made;
+    struct jpeg_case how = {.width_px = MAX_SIDE,
+                            .height_px = MAX_SIDE,
+                            .n_components = 3,
+                            .h = {1, 1, 1},
+                            .v = {1, 1, 1},
+                            .quality = 100};
+    const struct dlop_rect rect = {0, 0, MAX_SIDE, MAX_SIDE};
+    (void)state;
+
+    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
+        struct random_state random = random_start(random_seed());
+        struct decoder decoder = {.level = jpeg_levels[level].name};
+        u32 n_blocks;
+
+        if (!jpeg_level_steps(level, &decoder.steps))
+            continue;
+        assert_int_equal(dlop_cpu_jpeg_open(&decoder.jpeg), DLOP_OK);
+        made_open(&random, &how, &made);
+        for (u32 interval = 1; interval < 200; interval += 7) {
+            made.frame->scan[0].restart_interval = interval;
+            assert_int_equal(dlop_cpu_jpeg_decode(decoder.jpeg, &decoder.steps, made.frame,
+                                                  made.n_bytes, &rect, &n_blocks),
+                             DLOP_ERR_BAD_DATA);
+        }
+        made.frame->scan[0].restart_interval = 0;
+        expect_pixels(&random, &decoder, &made, &rect);
+        made_close(&made);
+        dlop_cpu_jpeg_close(&decoder.jpeg);
+    }
+}
+
 /* ---- frames and rectangles that nobody may ask for ----------------------------------------------
  */
 
@@ -394,6 +430,7 @@ int main(void)
         cmocka_unit_test(sound_files_equal_libjpeg),
         cmocka_unit_test(long_scans_equal_libjpeg),
         cmocka_unit_test(damaged_files_equal_the_reference),
+        cmocka_unit_test(intervals_that_are_too_short_are_refused),
         cmocka_unit_test(bad_calls_are_refused),
     };
     return cmocka_run_group_tests_name("kernel/check_jpeg_frames", tests, NULL, NULL);
