@@ -19,13 +19,12 @@ static dlop_status feed(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps 
     struct dlop_cpu_scan *scan = &jpeg->scan;
     u64 position_bits = dlop_cpu_bits_position(scan);
     u32 n_consumed = (u32)(position_bits / 8), n_kept = scan->n_segment_bytes - n_consumed, n_new;
-    u32 stop_bytes = source->position_bytes + DLOP_CPU_FEED_BYTES;
+    u32 n_left = source->n_bytes - source->position_bytes;
+    u32 stop_bytes = source->position_bytes + dlop_min_u32(n_left, DLOP_CPU_FEED_BYTES);
 
     if (source->end != DLOP_AGAIN)
         return DLOP_ERR_TRUNCATED;
     memmove(jpeg->segment, jpeg->segment + n_consumed, n_kept);
-    if (stop_bytes > source->n_bytes)
-        stop_bytes = source->n_bytes;
     /* Never between a 0xFF and its zero. */
     while (stop_bytes < source->n_bytes && source->bytes[stop_bytes - 1] == 0xff)
         stop_bytes++;
@@ -61,6 +60,9 @@ static dlop_status next_segment(struct dlop_cpu_jpeg *jpeg, const struct dlop_cp
     struct dlop_cpu_scan *scan = &jpeg->scan;
 
     if (!is_first) {
+        /* What is left over now may be a whole feed, and another does not fit behind that. */
+        if (bits_left(scan) > 7)
+            return DLOP_ERR_BAD_DATA;
         if (source->end == DLOP_AGAIN) {
             dlop_status status = feed(jpeg, steps);
             if (status != DLOP_OK)
