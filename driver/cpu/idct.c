@@ -1,5 +1,6 @@
 /* Inverse DCT in plain C: column by column, since most columns of most blocks have no AC
- * coefficient, and everything that a transform needs in registers. Same arithmetic as hw/core/idct.h. */
+ * coefficient, and everything that a transform needs in registers. Same arithmetic as
+ * hw/core/idct.h. */
 #include "driver/cpu/idct.h"
 
 #include "hw/core/dequantise.h"
