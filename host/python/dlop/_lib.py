@@ -10,6 +10,7 @@ import contextlib
 import ctypes as C
 import functools
 import os
+import sys
 import threading
 
 VERSION = "0.1.0"
@@ -246,8 +247,8 @@ class Handle:
 
     def close(self) -> None:
         address, self.address = self.address, None
-        if address is None or self._pid != os.getpid():
-            return  # after a fork the object belongs to the parent
+        if address is None or self._pid != os.getpid() or sys.is_finalizing():
+            return  # after a fork the object is the parent's; at the end, order is no longer kept
         holder = C.c_void_p(address)
         function = getattr(lib(), self._close)
         if self._parent is None:
