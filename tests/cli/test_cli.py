@@ -171,11 +171,11 @@ def test_run_keeps_the_users_pythonpath(tmp_path):
 def start_sleeper(tmp_path, **options):
     """`dlop run` with a child that says when it is up and how it ended."""
     code = (
-        "import signal, sys, time\n"
+        "import os, signal, sys, time\n"
         "def end(number, frame):\n"
-        "    print('signal', number, flush=True); sys.exit(5)\n"
+        "    os.write(1, b'signal %d\\n' % number); sys.exit(5)\n"
         "signal.signal(signal.SIGTERM, end); signal.signal(signal.SIGUSR1, end)\n"
-        "import os; print(os.getpid(), flush=True)\n"
+        "os.write(1, b'%d\\n' % os.getpid())\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen(
