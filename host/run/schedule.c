@@ -232,9 +232,11 @@ void dlop_batch_collect_jobs(struct dlop_batch *batch)
 
 /* ---- execution ---- */
 
-static void take_completions(struct dlop_batch *batch)
+/* DLOP_OK, or why a job of pixels was refused: the caller's answer would be the same pixels. */
+static dlop_status take_completions(struct dlop_batch *batch)
 {
     uint64_t busy_ns = 0, n_written_bytes = 0, n_read_bytes = 0;
+    dlop_status status = DLOP_OK;
 
     batch->n_needs = 0;
     for (uint32_t i = 0; i < batch->n_jobs; i++) {
@@ -249,11 +251,14 @@ static void take_completions(struct dlop_batch *batch)
         dlop_record_need(record, DLOP_STAGE_DEVICE, completion->status, "%s",
                          dlop_status_text(completion->status));
         batch->n_needs++;
+        if (batch->jobs[i].kind == DLOP_JOB_PIXELS)
+            status = completion->status;
     }
     dlop_metric_add(DLOP_STAGE_DEVICE, DLOP_METRIC_RECORDS, batch->n_jobs - batch->n_needs);
     dlop_metric_add(DLOP_STAGE_DEVICE, DLOP_METRIC_BUSY_NS, busy_ns);
     dlop_metric_add(DLOP_STAGE_DEVICE, DLOP_METRIC_BYTES_IN, n_read_bytes);
     dlop_metric_add(DLOP_STAGE_DEVICE, DLOP_METRIC_BYTES_OUT, n_written_bytes);
+    return status;
 }
 
 /* On a thread of the device. After the unlock the batch may be gone. */
@@ -262,14 +267,13 @@ static void launch_done(struct dlop_launch *launch, dlop_status status)
     struct dlop_batch *batch = launch->cookie;
     struct dlop_loader *loader = batch->loader;
 
-    if (status == DLOP_OK) {
-        take_completions(batch);
-        if (batch->n_needs == 0)
-            dlop_batch_count(batch);
-    } else {
+    if (status == DLOP_OK)
+        status = take_completions(batch);
+    if (status != DLOP_OK)
         dlop_log_error("run", "batch %llu failed on the device: %s",
                        (unsigned long long)batch->serial, dlop_status_text(status));
-    }
+    else if (batch->n_needs == 0)
+        dlop_batch_count(batch);
     pthread_mutex_lock(&loader->lock);
     if (status != DLOP_OK)
         dlop_batch_end(batch, status);

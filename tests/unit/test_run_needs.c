@@ -284,6 +284,24 @@ static void caller_supplies_what_a_kernel_refused(void **state)
     close_all(fixture);
 }
 
+/* An answer was already cut to its region: it cannot be asked for again. */
+static void pixels_that_a_kernel_refuses_end_the_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    float got[N * RECORD_FLOATS];
+    struct dlop_need need;
+
+    open_held(fixture, crop_and_flip, 2, 0, 1);
+    dlop_batch *batch = submit(fixture, 0, 0, got);
+    run_held(fixture, POSITION_HOLE, DLOP_OK);
+    assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_NEED_PIXELS);
+    supply(fixture, &need);
+    run_held(fixture, POSITION_HOLE, DLOP_OK);
+    assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_ERR_BAD_DATA);
+    dlop_batch_release(fixture->loader, &batch);
+    close_all(fixture);
+}
+
 static void a_hole_after_execution_keeps_its_draws(void **state)
 {
     struct fixture *fixture = *state;
@@ -395,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_refusal_after_the_draws_takes_them_back),
         cmocka_unit_test(a_transform_that_would_raise_is_a_need),
         cmocka_unit_test(caller_supplies_what_a_kernel_refused),
+        cmocka_unit_test(pixels_that_a_kernel_refuses_end_the_batch),
         cmocka_unit_test(a_hole_after_execution_keeps_its_draws),
         cmocka_unit_test(fail_after_execution_rewinds_the_stream_and_cancels_later_batches),
         cmocka_unit_test(needs_of_later_batches_are_told_oldest_first),
