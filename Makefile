@@ -196,7 +196,7 @@ test: all tests photos vectors #: set up, build and run the tests (see T, TIER)
 		$(if $(SAN),--only-c)
 
 bench: all build/photos/imagenet/stats.json #: images per second beside the script's own loader
-	$(Q)$(B)/dlop bench loader --data build/photos/imagenet/train --cores 1
+	$(Q)DLOP_PYTHON=$(PYTHON) $(B)/dlop bench loader --data build/photos/imagenet/train --cores 1
 
 vectors: build/vectors/manifest.tsv #: files of every kind for tests and fuzzing
 build/vectors/manifest.tsv: tests/vectors/make_vectors build/photos/tiny/stats.json
@@ -250,7 +250,9 @@ check-compilers:
 
 check-install: all
 	$(Q)rm -rf $(B)/stage && $(MAKE) install DESTDIR=$(B)/stage PREFIX=/usr
-	$(Q)$(B)/stage/usr/bin/dlop --version
+	$(Q)cd $(B)/stage && mv usr moved && moved/bin/dlop --version && moved/bin/dlop selftest
+	$(Q)$(B)/stage/moved/bin/dlop run --json $(PYTHON) -c 'import torch.utils.data' 2>&1 | \
+		grep '"state": "attached"'
 
 check-san:
 	$(Q)$(MAKE) SAN=address,undefined TIER=quick test
