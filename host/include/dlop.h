@@ -232,8 +232,8 @@ struct dlop_plan_cfg {
 DLOP_API void dlop_plan_cfg_init(struct dlop_plan_cfg *cfg);
 
 /* Check the recipe and make the constant tables. DLOP_ERR_NO_PLAN with the reason in reason_out
- * (text of at most size bytes) where these operations in this order cannot be done in one pass;
- * DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY. Setup only. */
+ * (text of at most size bytes) where these operations in this order cannot be done in one pass, or
+ * the device does not take jobs like these; DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY. Setup only. */
 DLOP_API dlop_status dlop_plan_open(dlop_ctx *ctx, const struct dlop_plan_cfg *cfg,
                                     dlop_plan **plan_out, char *reason_out, size_t size);
 DLOP_API void dlop_plan_close(dlop_plan **plan);

@@ -81,6 +81,40 @@ static dlop_status upload_pack_table(struct dlop_plan *plan, const void *pack_ta
     return status;
 }
 
+/* Ask the device before anything is given to it: whole or decoded pictures, sizes as far as they
+ * are known. */
+static dlop_status ask_device(const struct dlop_plan *plan, char *reason_out, size_t size)
+{
+    const struct dlop_driver *driver = plan->ctx->driver;
+    const struct dlop_plan_cfg *cfg = &plan->cfg;
+    struct dlop_job job = {
+        .abi_version = DLOP_ABI_VERSION,
+        .pass_order =
+            cfg->pass_rule == DLOP_PASS_RULE_ALWAYS_X ? DLOP_PASS_X_FIRST : DLOP_PASS_Y_FIRST,
+        .layout = cfg->is_hwc ? DLOP_LAYOUT_HWC : DLOP_LAYOUT_CHW,
+        .src_channels = (u8)cfg->src_channels,
+        .out_channels = (u8)cfg->out_channels,
+        .element_bytes = (u8)cfg->element_bytes,
+        .src_width_px = 1,
+        .src_height_px = 1,
+        .roi_width_px = 1,
+        .roi_height_px = 1,
+        .out_width_px = plan->out_width_px ? plan->out_width_px : 1,
+        .out_height_px = plan->out_height_px ? plan->out_height_px : 1,
+    };
+
+    for (job.kind = 0; job.kind < DLOP_JOB_KIND_COUNT; job.kind++) {
+        char reason[128] = "";
+
+        if (driver->accepts(plan->ctx->device, &job, reason, sizeof reason) == DLOP_OK)
+            continue;
+        if (reason_out && size)
+            snprintf(reason_out, size, "device \"%s\" refuses: %s", driver->name, reason);
+        return DLOP_ERR_NO_PLAN;
+    }
+    return DLOP_OK;
+}
+
 dlop_status dlop_plan_open(dlop_ctx *ctx, const struct dlop_plan_cfg *cfg, dlop_plan **plan_out,
                            char *reason_out, size_t size)
 {
@@ -108,13 +142,20 @@ dlop_status dlop_plan_open(dlop_ctx *ctx, const struct dlop_plan_cfg *cfg, dlop_
     plan->cfg.rules = &plan->rules;
     plan->out_width_px = width_px;
     plan->out_height_px = height_px;
-    dlop_status status = upload_pack_table(plan, cfg->pack_table);
+    dlop_status status = ask_device(plan, reason_out, size);
+    if (status != DLOP_OK)
+        goto free_plan;
+    status = upload_pack_table(plan, cfg->pack_table);
     if (status != DLOP_OK) {
-        free(plan);
-        return give_reason(status, "no device memory for the pack table", reason_out, size);
+        give_reason(status, "no device memory for the pack table", reason_out, size);
+        goto free_plan;
     }
     *plan_out = plan;
     return DLOP_OK;
+
+free_plan:
+    free(plan);
+    return status;
 }
 
 void dlop_plan_close(dlop_plan **plan)

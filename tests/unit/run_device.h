@@ -79,6 +79,13 @@ static dlop_status held_submit(struct dlop_device *device, struct dlop_launch *l
     return status;
 }
 
+static dlop_status held_accepts(struct dlop_device *device, const struct dlop_job *job,
+                                char *reason_out, size_t size)
+{
+    (void)device, (void)job, (void)reason_out, (void)size;
+    return DLOP_OK;
+}
+
 static void held_close(struct dlop_device **device)
 {
     dlop_cpu_worker_close(&(*device)->worker);
@@ -97,6 +104,7 @@ static const struct dlop_driver held_driver = {
     .name = "held",
     .memory = {held_alloc, held_wrap, held_free, held_transfer, held_transfer},
     .close = held_close,
+    .accepts = held_accepts,
     .submit = held_submit,
     .n_units = held_n_units,
 };

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 #include "host/plan/fold.h"
 #include "host/plan/plan.h"
+#include "host/run/ctx.h"
 
 /* ---- the model: a row of numbers, -1 where nothing is shown ---- */
 
@@ -341,6 +343,78 @@ static void too_large_records_are_over_the_limit(void **state)
                      DLOP_ERR_LIMIT);
 }
 
+/* ---- a device that takes only some jobs ---- */
+
+static uint32_t refused_kind; /* enum dlop_job_kind */
+
+static dlop_status some_accepts(struct dlop_device *device, const struct dlop_job *job,
+                                char *reason_out, size_t size)
+{
+    (void)device;
+    assert_int_equal(job->abi_version, DLOP_ABI_VERSION);
+    assert_int_equal(job->out_width_px, 20);
+    assert_int_equal(job->out_height_px, 30);
+    if (job->kind != refused_kind)
+        return DLOP_OK;
+    snprintf(reason_out, size, "not of kind %u", job->kind);
+    return DLOP_ERR_UNSUPPORTED;
+}
+
+static dlop_status some_alloc(struct dlop_device *device, size_t size_bytes,
+                              struct dlop_buffer *buffer_out)
+{
+    (void)device;
+    *buffer_out = (struct dlop_buffer){.host = calloc(1, size_bytes), .size_bytes = size_bytes};
+    return DLOP_OK;
+}
+
+static void some_free(struct dlop_device *device, struct dlop_buffer *buffer)
+{
+    (void)device;
+    free(buffer->host);
+}
+
+static dlop_status some_transfer(struct dlop_device *device, struct dlop_buffer *buffer,
+                                 size_t offset, size_t n_bytes)
+{
+    (void)device, (void)buffer, (void)offset, (void)n_bytes;
+    return DLOP_OK;
+}
+
+static void the_device_is_asked_and_its_reason_passed_on(void **state)
+{
+    static const uint8_t pack_table[3 * 256];
+    static const struct dlop_driver some_driver = {
+        .name = "some",
+        .memory = {.alloc = some_alloc, .free = some_free, .to_device = some_transfer},
+        .accepts = some_accepts,
+    };
+    struct dlop_ctx ctx = {.driver = &some_driver};
+    const struct dlop_op resize = {.kind = DLOP_OP_RESIZE, .i = {30, 20, DLOP_FILTER_BILINEAR}};
+    struct dlop_draw_rules rules;
+    struct dlop_plan_cfg cfg;
+    struct dlop_plan *plan = NULL;
+    char reason[64] = "";
+    (void)state;
+
+    dlop_draw_rules_init(&rules);
+    dlop_plan_cfg_init(&cfg);
+    cfg.n_ops = 1;
+    cfg.ops = &resize;
+    cfg.rules = &rules;
+    cfg.element_bytes = 1;
+    cfg.pack_table = pack_table;
+    for (refused_kind = 0; refused_kind < DLOP_JOB_KIND_COUNT; refused_kind++) {
+        assert_int_equal(dlop_plan_open(&ctx, &cfg, &plan, reason, sizeof reason),
+                         DLOP_ERR_NO_PLAN);
+        assert_null(plan);
+        assert_non_null(strstr(reason, "device \"some\" refuses: not of kind"));
+        assert_int_equal(dlop_plan_open(&ctx, &cfg, &plan, NULL, 0), DLOP_ERR_NO_PLAN);
+    }
+    assert_int_equal(dlop_plan_open(&ctx, &cfg, &plan, reason, sizeof reason), DLOP_OK);
+    dlop_plan_close(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +427,7 @@ int main(void)
         cmocka_unit_test(crops_after_a_resize_need_only_their_part),
         cmocka_unit_test(outputs_without_any_pixel_have_a_region_of_one),
         cmocka_unit_test(too_large_records_are_over_the_limit),
+        cmocka_unit_test(the_device_is_asked_and_its_reason_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
