@@ -12,10 +12,16 @@
  * Life of a batch
  *
  *     dlop_ctx_open -> dlop_source_open_files -> dlop_plan_open -> dlop_loader_open
- *     for each coming batch, in the sampler's order:  dlop_loader_submit(loader, stream, indices,
- * n, out, &batch) for the next batch:  while ((status = dlop_batch_wait(loader, batch, 100, &need))
- * != DLOP_OK) DLOP_AGAIN: look at signals, wait again DLOP_NEED_PIXELS: decode record need.index
- * yourself, then dlop_batch_supply or dlop_batch_fail dlop_batch_release
+ *     for each coming batch, in the sampler's order:
+ *         dlop_loader_submit(loader, stream, indices, n, out, out_bytes, &batch)
+ *     for the oldest batch:
+ *         while ((status = dlop_batch_wait(loader, batch, 100, &need)) != DLOP_OK)
+ *             DLOP_AGAIN:       look at signals, wait again
+ *             DLOP_NEED_PIXELS: decode record need.index yourself, then dlop_batch_supply,
+ *                               dlop_batch_skip or dlop_batch_fail for need.batch
+ *             negative:         the batch failed
+ *         dlop_batch_release(loader, &batch)
+ *     dlop_loader_close, dlop_plan_close, dlop_source_close, dlop_ctx_close
  *
  * Every function returns a dlop_status: 0 done, positive not an error, negative an error
  * (hw/abi/status.h). Outputs are written on success only. The library never prints (but through the
@@ -110,6 +116,7 @@ DLOP_API dlop_status dlop_source_open_files(dlop_ctx *ctx, const char *paths, si
 DLOP_API dlop_status dlop_source_open_pixels(dlop_ctx *ctx, const uint8_t *pixels, uint64_t n,
                                              uint32_t height, uint32_t width, uint32_t channels,
                                              dlop_source **source_out);
+/* After every loader that reads from it. Accepts null, sets *source to null. */
 DLOP_API void dlop_source_close(dlop_source **source);
 
 /* ---- random streams ---- */
@@ -236,6 +243,7 @@ DLOP_API void dlop_plan_cfg_init(struct dlop_plan_cfg *cfg);
  * the device does not take jobs like these; DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY. Setup only. */
 DLOP_API dlop_status dlop_plan_open(dlop_ctx *ctx, const struct dlop_plan_cfg *cfg,
                                     dlop_plan **plan_out, char *reason_out, size_t size);
+/* After every loader of this plan. Accepts null, sets *plan to null. */
 DLOP_API void dlop_plan_close(dlop_plan **plan);
 /* Output size of every record, or 0 x 0 where it depends on the record (then each batch must hold
  * one record). */
@@ -254,11 +262,17 @@ struct dlop_loader_cfg {
 };
 DLOP_API void dlop_loader_cfg_init(struct dlop_loader_cfg *cfg);
 /* Allocates everything that the data path needs; nothing is allocated afterwards but when a record
- * is larger than any before. One thread per loader for all loader and batch calls. */
+ * is larger than any before. One thread per loader for all loader and batch calls. plan and source
+ * stay the caller's and must outlive the loader. Streams begin as if seeded with their numbers.
+ * DLOP_ERR_ARGUMENT: a count out of range, or pixels of other channels than the plan's;
+ * DLOP_ERR_NO_MEMORY. In a fork of the process that submitted, every call but close is answered
+ * with DLOP_ERR_STATE. */
 DLOP_API dlop_status dlop_loader_open(dlop_plan *plan, dlop_source *source,
                                       const struct dlop_loader_cfg *cfg, dlop_loader **loader_out);
 /* Cancels what is in flight and waits for it. Accepts null, sets *loader to null. */
 DLOP_API void dlop_loader_close(dlop_loader **loader);
+/* State that the next batch of the stream draws from. DLOP_ERR_STATE: a batch of the stream is in
+ * flight and not drawn yet. */
 DLOP_API dlop_status dlop_loader_set_stream(dlop_loader *loader, uint32_t stream,
                                             const struct dlop_rng_state *state);
 /* State after the last batch of the stream whose drawing is finished. */
@@ -268,7 +282,7 @@ DLOP_API dlop_status dlop_loader_get_stream(dlop_loader *loader, uint32_t stream
 /* Start a batch: record indices[0..n) (copied) to out, n tensors one after the other; out stays the
  * caller's and must live until release. Batches of a stream draw in the order of their submits.
  * Never blocks on the device or on files. DLOP_AGAIN: max_batches are in flight. DLOP_ERR_ARGUMENT:
- * index or n out of range, out too small. */
+ * index or n out of range, out too small. DLOP_ERR_THREAD: no thread can be started. */
 DLOP_API dlop_status dlop_loader_submit(dlop_loader *loader, uint32_t stream,
                                         const uint64_t *indices, uint32_t n, void *out,
                                         size_t out_bytes, dlop_batch **batch_out);
@@ -291,7 +305,8 @@ DLOP_API dlop_status dlop_batch_wait(dlop_loader *loader, dlop_batch *batch, uin
                                      struct dlop_need *need_out);
 /* Answer a need: pixels [height][width][channels], channels = the plan's src_channels; copied
  * before return. DLOP_ERR_ARGUMENT: the transforms would raise for this size, or it is not the size
- * that was drawn for; the need stays. DLOP_ERR_STATE: it is not a need that was told.
+ * that was drawn for; DLOP_ERR_NO_PLAN, DLOP_ERR_LIMIT: this size needs more than one pass, or is
+ * over a limit; the need stays. DLOP_ERR_STATE: it is not a need that was told.
  * DLOP_ERR_TOO_SMALL, DLOP_ERR_NO_MEMORY: the batch ends with this status, see dlop_batch_wait. */
 DLOP_API dlop_status dlop_batch_supply(dlop_loader *loader, dlop_batch *batch, uint32_t position,
                                        const uint8_t *pixels, uint32_t height, uint32_t width);
@@ -331,14 +346,19 @@ DLOP_API dlop_status dlop_jpeg_info(const uint8_t *bytes, size_t n_bytes,
                                     size_t size);
 /* Decode a whole JPEG on the calling thread to [height][width][channels] (1 = first channel, 3 =
  * RGB, 4 = RGB and a byte of 255). A decoder keeps its memory between calls and belongs to one
- * thread. */
+ * thread; close accepts null and sets *decoder to null. vector_level: as in dlop_ctx_cfg. Statuses
+ * of this record as from dlop_jpeg_info and DLOP_ERR_INEXACT; DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY,
+ * DLOP_ERR_TOO_SMALL: pixels_bytes. */
 typedef struct dlop_decoder dlop_decoder;
 DLOP_API dlop_status dlop_decoder_open(uint32_t vector_level, dlop_decoder **decoder_out);
 DLOP_API void dlop_decoder_close(dlop_decoder **decoder);
 DLOP_API dlop_status dlop_decoder_jpeg(dlop_decoder *decoder, const uint8_t *bytes, size_t n_bytes,
                                        uint32_t channels, uint8_t *pixels_out, size_t pixels_bytes);
 /* Run the plan's operations on decoded pixels [height][width][src_channels] on the calling thread,
- * drawing from *state. out_bytes must be the plan's output size exactly. */
+ * drawing from *state, which is changed on DLOP_OK only. out_bytes must be the size of the output
+ * exactly, else DLOP_ERR_TOO_SMALL. DLOP_ERR_ARGUMENT: the transforms would raise for this size;
+ * DLOP_ERR_NO_PLAN, DLOP_ERR_LIMIT: as from dlop_batch_supply; DLOP_ERR_UNSUPPORTED: the host cannot
+ * see the plan's tables; DLOP_ERR_NO_MEMORY. */
 DLOP_API dlop_status dlop_plan_run_pixels(dlop_plan *plan, dlop_decoder *decoder,
                                           struct dlop_rng_state *state, const uint8_t *pixels,
                                           uint32_t height, uint32_t width, void *out,
