@@ -347,8 +347,8 @@ DLOP_API dlop_status dlop_jpeg_info(const uint8_t *bytes, size_t n_bytes,
 /* Decode a whole JPEG on the calling thread to [height][width][channels] (1 = first channel, 3 =
  * RGB, 4 = RGB and a byte of 255). A decoder keeps its memory between calls and belongs to one
  * thread; close accepts null and sets *decoder to null. vector_level: as in dlop_ctx_cfg. Statuses
- * of this record as from dlop_jpeg_info and DLOP_ERR_INEXACT; DLOP_ERR_ARGUMENT, DLOP_ERR_NO_MEMORY,
- * DLOP_ERR_TOO_SMALL: pixels_bytes. */
+ * of this record as from dlop_jpeg_info and DLOP_ERR_INEXACT; DLOP_ERR_ARGUMENT,
+ * DLOP_ERR_NO_MEMORY, DLOP_ERR_TOO_SMALL: pixels_bytes. */
 typedef struct dlop_decoder dlop_decoder;
 DLOP_API dlop_status dlop_decoder_open(uint32_t vector_level, dlop_decoder **decoder_out);
 DLOP_API void dlop_decoder_close(dlop_decoder **decoder);
@@ -357,8 +357,8 @@ DLOP_API dlop_status dlop_decoder_jpeg(dlop_decoder *decoder, const uint8_t *byt
 /* Run the plan's operations on decoded pixels [height][width][src_channels] on the calling thread,
  * drawing from *state, which is changed on DLOP_OK only. out_bytes must be the size of the output
  * exactly, else DLOP_ERR_TOO_SMALL. DLOP_ERR_ARGUMENT: the transforms would raise for this size;
- * DLOP_ERR_NO_PLAN, DLOP_ERR_LIMIT: as from dlop_batch_supply; DLOP_ERR_UNSUPPORTED: the host cannot
- * see the plan's tables; DLOP_ERR_NO_MEMORY. */
+ * DLOP_ERR_NO_PLAN, DLOP_ERR_LIMIT: as from dlop_batch_supply; DLOP_ERR_UNSUPPORTED: the host
+ * cannot see the plan's tables; DLOP_ERR_NO_MEMORY. */
 DLOP_API dlop_status dlop_plan_run_pixels(dlop_plan *plan, dlop_decoder *decoder,
                                           struct dlop_rng_state *state, const uint8_t *pixels,
                                           uint32_t height, uint32_t width, void *out,
