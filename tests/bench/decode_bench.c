@@ -7,7 +7,7 @@
  * goes through all images, so that nobody finds in a cache what the last image left there. Each
  * image counts with its median over the rounds. Pixels are compared first: a contestant that
  * differs from libjpeg-turbo ends the benchmark. --crop adds the middle 42 % of each frame, the
- * mean area of RandomResizedCrop, for the decoders that can leave out the rest. /
+ * mean area of RandomResizedCrop, for the decoders that can leave out the rest.
  */
 #include <setjmp.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
  * against hw/core, each level of replacements.
  *
  * Rows end at a closed page right behind the slack that steps.h allows. With --bench the same calls
- * are timed. /
+ * are timed.
  */
 #include "tests/kernel/kernel.h"
 

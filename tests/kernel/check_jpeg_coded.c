@@ -3,7 +3,7 @@
  *
  * Streams are made here from random Huffman tables: symbols are drawn until each block is full, so
  * every legal run, size and end occurs, long codes too. Damaged ones follow by flipped bits and cut
- * ends. With --bench whole runs are timed. /
+ * ends. With --bench whole runs are timed.
  */
 #include "tests/kernel/kernel.h"
 

@@ -3,7 +3,7 @@
  *
  * Files are made by libjpeg with every sampling, restart intervals, several scans, large quantisers
  * and small sizes; each is decoded whole and by random rectangles. One decoder goes through all of
- * them, so what it keeps from image to image is tested, too. /
+ * them, so what it keeps from image to image is tested, too.
  */
 #include "tests/kernel/kernel.h"
 
