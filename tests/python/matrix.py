@@ -1,11 +1,9 @@
-"""Rows of the equality matrix: pipelines, samplers, workers, batches, threads. Needs no pytest, so
-that other interpreters can run it too: python matrix.py FOLDER N runs every Nth row and prints the
-tier and the rows that differ."""
+"""Rows of the equality matrix: pipelines, samplers, workers, batches, threads. Needs no pytest."""
 
 import os
-import sys
 
 import torch
+from pair import compare
 from torch.utils.data import (
     ConcatDataset,
     DataLoader,
@@ -144,8 +142,6 @@ def identify(row):
 
 def check_row(root, row):
     """Compare one row; raises AssertionError where anything differs."""
-    from pair import compare
-
     pipeline, sampler, workers, batch, threads = row
     os.environ["DLOP_THREADS"] = str(threads)
 
@@ -154,24 +150,3 @@ def check_row(root, row):
             loader.sampler.set_epoch(epoch)
 
     compare(lambda: make_loader(root, pipeline, workers, sampler, batch), before_epoch=set_epoch)
-
-
-def main(root, step):
-    failed = 0
-    rows = ROWS[:: int(step)]
-    for row in rows:
-        try:
-            check_row(root, row)
-        except AssertionError as error:
-            failed += 1
-            print(f"{identify(row)}: {str(error)[:300]}")
-    import PIL
-    import torchvision
-
-    versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-    print(f"{versions}, Pillow {PIL.__version__}: {len(rows) - failed} of {len(rows)} rows equal")
-    return 1 if failed or not rows else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
