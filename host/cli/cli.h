@@ -52,4 +52,8 @@ struct cli_paths {
 /* False, with a message already printed, where something is missing. */
 bool cli_paths_find(const char *command, struct cli_paths *paths_out);
 
+/* Put folder in front of PYTHONPATH and name the library in DLOP_LIBRARY, for processes started
+ * from now on. False where memory is short. */
+bool cli_set_python_environment(const char *folder, const struct cli_paths *paths);
+
 #endif

@@ -26,19 +26,14 @@ static int exec_python(const char *command, int argc, char **argv)
 {
     struct cli_paths paths;
     const char *python = getenv("DLOP_PYTHON");
-    const char *old_path = getenv("PYTHONPATH");
-    char new_path[8192];
     char **child = calloc((size_t)argc + 4, sizeof(char *));
     int n = 0;
 
-    if (!child || !cli_paths_find(command, &paths)) {
+    if (!child || !cli_paths_find(command, &paths) ||
+        !cli_set_python_environment(paths.package, &paths)) {
         free(child);
         return CLI_FAILED;
     }
-    snprintf(new_path, sizeof(new_path), "%s%s%s", paths.package, old_path ? ":" : "",
-             old_path ? old_path : "");
-    setenv("PYTHONPATH", new_path, 1);
-    setenv("DLOP_LIBRARY", paths.library, 1);
     child[n++] = python && *python ? (char *)python : "python3";
     child[n++] = "-m";
     child[n++] = "dlop.bench_loader";

@@ -175,7 +175,14 @@ static dlop_status decode_record(struct decode_session *session, uint64_t index,
         status = need.status;
         snprintf(reason, 128, "%s", need.reason);
     }
+    uint32_t height_px = 0, width_px = 0;
+    if (status == DLOP_OK)
+        dlop_batch_out_size(batch, &height_px, &width_px);
     dlop_batch_release(session->loader, &batch);
+    if (status == DLOP_OK && (height_px != picture->height_px || width_px != picture->width_px)) {
+        status = DLOP_ERR_READ;
+        snprintf(reason, 128, "the file changed while it was read");
+    }
     return status;
 }
 

@@ -81,24 +81,6 @@ static void make_argp_options(struct argp_option rows[DLOP_OPTION_COUNT + 2])
     rows[n] = (struct argp_option){0};
 }
 
-/* Put the boot folder and the package in front of PYTHONPATH, and say where the library is. */
-static bool set_python_environment(const char *command)
-{
-    struct cli_paths paths;
-    const char *old_path = getenv("PYTHONPATH");
-    size_t size = sizeof(paths.boot) + (old_path ? strlen(old_path) : 0) + 2;
-    char *new_path = malloc(size);
-    bool is_set = new_path && cli_paths_find(command, &paths);
-
-    if (is_set) {
-        bool has_old = old_path && *old_path;
-        snprintf(new_path, size, "%s%s%s", paths.boot, has_old ? ":" : "", has_old ? old_path : "");
-        is_set = !setenv("PYTHONPATH", new_path, 1) && !setenv("DLOP_LIBRARY", paths.library, 1);
-    }
-    free(new_path);
-    return is_set;
-}
-
 /* Loud where the user's wish was not met: these runs had no offload at all. */
 static const char *attachment_state(const struct supervise_hello *hello)
 {
@@ -152,12 +134,13 @@ int cli_run(int argc, char **argv)
     };
     struct run_options options = {0};
     struct supervise_hello hello = {0};
+    struct cli_paths paths;
 
     make_argp_options(rows);
     argp_err_exit_status = CLI_USAGE;
     if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options))
         return CLI_USAGE;
-    if (!set_python_environment(argv[0]))
+    if (!cli_paths_find(argv[0], &paths) || !cli_set_python_environment(paths.boot, &paths))
         return CLI_FAILED;
     int wait_status = supervise_command(options.command, &hello);
     if (wait_status == -1) {

@@ -63,3 +63,19 @@ bool cli_paths_find(const char *command, struct cli_paths *paths_out)
     int n = snprintf(paths_out->boot, sizeof(paths_out->boot), "%s/boot", paths_out->package);
     return n > 0 && (size_t)n < sizeof(paths_out->boot);
 }
+
+bool cli_set_python_environment(const char *folder, const struct cli_paths *paths)
+{
+    const char *old_path = getenv("PYTHONPATH");
+    bool has_old = old_path && *old_path;
+    size_t size = strlen(folder) + (has_old ? strlen(old_path) : 0) + 2;
+    char *new_path = malloc(size);
+    bool is_set = false;
+
+    if (new_path) {
+        snprintf(new_path, size, "%s%s%s", folder, has_old ? ":" : "", has_old ? old_path : "");
+        is_set = !setenv("PYTHONPATH", new_path, 1) && !setenv("DLOP_LIBRARY", paths->library, 1);
+    }
+    free(new_path);
+    return is_set;
+}
