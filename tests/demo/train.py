@@ -36,8 +36,8 @@ NETWORKS = {
 }
 
 
-def make_loader(options: argparse.Namespace) -> DataLoader:
-    """The loader of the framework's own image classification examples."""
+def make_loader(options: argparse.Namespace) -> tuple[DataLoader, int]:
+    """The loader of the framework's own image classification examples; number of classes."""
     transform = transforms.Compose(
         [
             transforms.RandomResizedCrop(224),
@@ -47,15 +47,17 @@ def make_loader(options: argparse.Namespace) -> DataLoader:
         ]
     )
     dataset = ImageFolder(options.data + "/train", transform)
+    n_classes = len(dataset.classes)
     if options.limit:
         dataset = torch.utils.data.Subset(dataset, range(min(options.limit, len(dataset))))
-    return DataLoader(
+    loader = DataLoader(
         dataset,
         batch_size=options.batch,
         shuffle=True,
         num_workers=options.workers,
         persistent_workers=options.workers > 0,
     )
+    return loader, n_classes
 
 
 def train_epoch(
@@ -89,8 +91,8 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(0)
-    loader = make_loader(options)
-    model = NETWORKS[options.network](10)
+    loader, n_classes = make_loader(options)
+    model = NETWORKS[options.network](n_classes)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     losses, seconds = [], []
     for epoch in range(options.epochs):
