@@ -47,6 +47,7 @@ def v1_pipelines():
     yield "v1-grey", [crop, v1.Grayscale(), v1.ToTensor(), v1.Normalize((0.5,), (0.25,))]
     yield "v1-grey-3", [v1.Grayscale(3), crop, v1.RandomGrayscale(0.5), *tail]
     yield "v1-some-grey", [crop, v1.RandomGrayscale(0.4), v1.PILToTensor()]
+    yield "v1-crop-one-axis", [v1.Resize((40, 30)), v1.RandomCrop((32, 30)), *tail]
     yield "v1-half", [crop, v1.PILToTensor(), v1.ConvertImageDtype(torch.float16)]
     yield "v1-late-flip", [crop, *tail, v1.RandomHorizontalFlip(0.7), v1.RandomCrop(30)]
     yield (
@@ -75,6 +76,7 @@ def v2_pipelines():
     for mode in ("constant", "edge", "reflect", "symmetric"):
         yield f"v2-pad-{mode}", [v2.Resize((30, 30)), v2.Pad([3, 5], 9, mode), *floats]
     yield "v2-grey", [crop, v2.Grayscale(3), v2.RandomGrayscale(0.5), *floats]
+    yield "v2-crop-one-axis", [v2.Resize((30, 40)), v2.RandomCrop((30, 32)), *floats]
     yield "v2-bytes", [crop, v2.RandomVerticalFlip(0.6), v2.PILToTensor()]
     yield "v2-brain", [crop, v2.PILToTensor(), v2.ToDtype(torch.bfloat16, scale=True)]
     yield "v2-double", [crop, v2.ToImage(), v2.ConvertImageDtype(torch.float64)]

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -237,44 +236,45 @@ def test_nothing_is_imported_without_torch():
     assert child.stdout.strip() == "[]"
 
 
-def median_ms(command, **options):
+def best_ms(command, **options):
+    """Least time of many: what the process costs when others leave it alone."""
     times = []
-    for _ in range(9):
+    for _ in range(15):
         begin = time.perf_counter()
         assert script.run(command, **options).returncode == 0
         times.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(times)
+    return min(times)
 
 
 def test_cost_without_torch():
-    """Below 5 ms a process on an idle machine; four times that while others use it."""
     command = [sys.executable, "-c", "pass"]
-    extra = median_ms(command) - median_ms(command, attach=False)
-    assert extra < 20, f"{extra:.1f} ms"
+    extra = best_ms(command) - best_ms(command, attach=False)
+    assert extra < 8, f"{extra:.1f} ms"
 
 
 def test_cost_of_attaching(tiny, tmp_path):
-    """CPU time from the call of iter() to the first batch in flight, without the batch itself."""
+    """CPU time of this thread for iter() alone: the first with all probes, then the next ones."""
     name = script.write(
         tmp_path,
         "cost.py",
         """
-        import time
+        import gc, time
 
         made = loader(sys.argv[1], num_workers=1)
-        from torch.utils.data.dataloader import DataLoader as D
-        import dlop.hook, dlop.job, dlop.iterate
-        begin = time.thread_time()
-        iter(made)
-        print((time.thread_time() - begin) * 1e3)
-        begin = time.thread_time()
-        iter(made)
-        print((time.thread_time() - begin) * 1e3)
+        costs = []
+        for _ in range(4):
+            gc.collect()  # what importing torch left behind is not ours
+            begin = time.thread_time()
+            iterator = iter(made)
+            costs.append((time.thread_time() - begin) * 1e3)
+            del iterator
+        print(costs[0], min(costs[1:]))
         """,
     )
     child = script.run([sys.executable, name, str(tiny)])
-    first, second = map(float, child.stdout.split())
-    assert first < 150 and second < 30, f"{first:.0f} ms, then {second:.0f} ms"
+    assert LINE in child.stderr
+    first, later = map(float, child.stdout.split())
+    assert first < 150 and later < 30, f"{first:.0f} ms, then {later:.0f} ms"
 
 
 def test_stateful_loader_is_named(tiny, tmp_path):

@@ -141,6 +141,9 @@ class Logging(Sampler):
 
     def __iter__(self):
         self.log.append("iter")
+        return self.indices()
+
+    def indices(self):
         for k in range(self.n):
             self.log.append(k)
             yield k
@@ -316,6 +319,16 @@ def test_dataset_changed_between_epochs(tiny, workers, change):
         before_epoch=change,
         epochs=3,
     )
+
+
+def test_persistent_workers_keep_the_transform_that_raises(tiny):
+    """Also where the script's own code makes the batch: it has a copy of the dataset."""
+
+    def make():
+        dataset = folder(tiny, v1.RandomCrop(80), v1.ToTensor())
+        return DataLoader(dataset, batch_size=4, num_workers=2, persistent_workers=True)
+
+    compare(make, before_epoch=set_transform)
 
 
 def test_dataset_changed_within_an_epoch(tiny):
