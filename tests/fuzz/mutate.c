@@ -9,8 +9,11 @@
 #include <string.h>
 
 #define MAX_PIECES 64
+/* A restart segment that the decoder has to unstuff in several goes, each of 8 KB. */
+#define LONG_SEGMENT_MIN_BYTES (13u << 10)
+#define LONG_SEGMENT_MAX_BYTES (40u << 10)
 
-enum { NO_MARKER = 0, DHT = 0xC4, SOS = 0xDA, DQT = 0xDB, DRI = 0xDD };
+enum { NO_MARKER = 0, SOF0 = 0xC0, DHT = 0xC4, RST0 = 0xD0, SOS = 0xDA, DQT = 0xDB, DRI = 0xDD };
 
 struct file {
     struct fuzz_random *random;
@@ -120,12 +123,12 @@ static void change_scan(struct file *file, const struct pieces *pieces)
 
     for (size_t i = 0; scan != NULL && i < n; i++) {
         size_t at = scan->at + fuzz_below(file->random, scan->n);
-        uint8_t value = fuzz_one_in(file->random, 2)
-                            ? (uint8_t)(file->bytes[at] ^ 1u << fuzz_below(file->random, 8))
-                            : (uint8_t)fuzz_next(file->random);
+        unsigned value = fuzz_one_in(file->random, 2)
+                             ? file->bytes[at] ^ 1u << fuzz_below(file->random, 8)
+                             : (uint8_t)fuzz_next(file->random);
         if (may_touch_markers ||
             (value != 0xFF && file->bytes[at] != 0xFF && file->bytes[at - 1] != 0xFF))
-            file->bytes[at] = value;
+            file->bytes[at] = (uint8_t)value;
     }
 }
 
@@ -206,14 +209,93 @@ static void change_restart(struct file *file, const struct pieces *pieces)
     if (scan == NULL)
         return;
     size_t first = fuzz_below(file->random, scan->n), i = 0;
-    while (i < scan->n && (file->bytes[scan->at + (first + i) % scan->n] & 0xF8) != 0xD0)
+    while (i < scan->n && (file->bytes[scan->at + (first + i) % scan->n] & 0xF8) != RST0)
         i++;
     size_t at = scan->at + (first + i) % scan->n;
-    uint8_t marker[] = {0xFF, (uint8_t)(0xD0 + fuzz_below(file->random, 8))};
+    uint8_t marker[] = {0xFF, (uint8_t)(RST0 + fuzz_below(file->random, 8))};
     if (i < scan->n && at > scan->at && file->bytes[at - 1] == 0xFF)
         replace(file, at - 1, 2, marker, fuzz_one_in(file->random, 3) ? 0 : 2);
     else
         replace(file, scan->at + first, 0, marker, 2);
+}
+
+/* Entropy-coded bytes for a long segment, copied from the scan; a 0xFF gets its zero, so there are
+ * no markers. Returns their number. */
+static size_t make_filler(struct file *file, const struct piece *scan, uint8_t *filler_out)
+{
+    size_t n = LONG_SEGMENT_MIN_BYTES +
+               fuzz_below(file->random, LONG_SEGMENT_MAX_BYTES - LONG_SEGMENT_MIN_BYTES);
+    size_t from = fuzz_below(file->random, scan->n), n_made = 0;
+
+    while (n_made < n) {
+        uint8_t byte = file->bytes[scan->at + from];
+        filler_out[n_made++] = byte;
+        if (byte == 0xFF)
+            filler_out[n_made++] = 0;
+        from = (from + 1) % scan->n;
+    }
+    return n_made;
+}
+
+/* MCUs of a scan of all components, from the first frame header; 0 where there is none. */
+static size_t count_mcus(struct file *file, const struct pieces *pieces)
+{
+    const struct piece *frame = pick(file, pieces, SOF0, 13);
+    size_t h_max = 1, v_max = 1;
+
+    if (frame == NULL)
+        return 0;
+    const uint8_t *bytes = file->bytes + frame->at;
+    size_t height_px = (size_t)bytes[5] << 8 | bytes[6],
+           width_px = (size_t)bytes[7] << 8 | bytes[8];
+    for (size_t c = 0; c < bytes[9] && 10 + 3 * c + 1 < frame->n && bytes[9] > 1; c++) {
+        size_t h = bytes[10 + 3 * c + 1] >> 4, v = bytes[10 + 3 * c + 1] & 15;
+        h_max = h > h_max ? h : h_max;
+        v_max = v > v_max ? v : v_max;
+    }
+    return ((width_px + 8 * h_max - 1) / (8 * h_max)) * ((height_px + 8 * v_max - 1) / (8 * v_max));
+}
+
+/* Restart intervals in a file without: the whole scan and the filler become the first segment, and
+ * as many markers as are due follow. */
+static void add_long_segment(struct file *file, const struct pieces *pieces,
+                             const struct piece *scan, uint8_t *filler, size_t n_filler)
+{
+    size_t n_mcus = count_mcus(file, pieces);
+    size_t interval = fuzz_one_in(file->random, 2) ? 1 : 1 + n_mcus / 3;
+    const uint8_t announced[] = {0xFF, DRI, 0, 4, (uint8_t)(interval >> 8), (uint8_t)interval};
+
+    if (n_mcus < 2 || n_mcus > 4096 ||
+        file->n + n_filler + 2 * n_mcus + sizeof(announced) > FUZZ_MAX_BYTES)
+        return;
+    for (size_t i = 0; i < (n_mcus - 1) / interval; i++) {
+        filler[n_filler++] = 0xFF;
+        filler[n_filler++] = (uint8_t)(RST0 + i % 8);
+    }
+    replace(file, scan->at + scan->n, 0, filler, n_filler);
+    replace(file, 2, 0, announced, sizeof(announced));
+}
+
+/* One restart segment gets bytes behind its last MCU, more than the decoder unstuffs at a time. The
+ * markers stay right, so that the file gets past the parser. */
+static void lengthen_segment(struct file *file, const struct pieces *pieces)
+{
+    static uint8_t filler[LONG_SEGMENT_MAX_BYTES + 2 + 2 * 4096];
+    const struct piece *scan = pick(file, pieces, NO_MARKER, 4);
+
+    if (scan == NULL)
+        return;
+    size_t n_filler = make_filler(file, scan, filler);
+    size_t first = fuzz_below(file->random, scan->n - 1);
+    for (size_t i = 0; i < scan->n - 1; i++) {
+        size_t at = scan->at + (first + i) % (scan->n - 1);
+        if (file->bytes[at] == 0xFF && (file->bytes[at + 1] & 0xF8) == RST0) {
+            replace(file, at, 0, filler, n_filler);
+            return;
+        }
+    }
+    if (pick(file, pieces, DRI, 6) == NULL)
+        add_long_segment(file, pieces, scan, filler, n_filler);
 }
 
 static void change_interval(struct file *file, const struct pieces *pieces)
@@ -332,9 +414,9 @@ static void change_byte(struct file *file, const struct pieces *pieces)
 }
 
 static const mutation sane_mutations[] = {
-    change_scan,         change_scan,      change_scan,     change_scan,  cut_from_scan,
-    put_into_scan,       copy_within_scan, cut_end,         change_quant, change_huff_symbol,
-    change_huff_lengths, change_restart,   change_interval,
+    change_scan,         change_scan,      change_scan,     change_scan,      cut_from_scan,
+    put_into_scan,       copy_within_scan, cut_end,         change_quant,     change_huff_symbol,
+    change_huff_lengths, change_restart,   change_interval, lengthen_segment,
 };
 static const mutation any_mutations[] = {
     change_scan,        cut_from_scan,       put_into_scan,   cut_end,         change_quant,
