@@ -57,7 +57,7 @@ static inline s32 transform_column(const s16 *coef, const u16 *factor, s16 turne
     s32 v[8], out[8], outside = 0;
 
     for (u32 y = 0; y < 8; y++) {
-        v[y] = coef[8 * y] * (s32)factor[8 * y];
+        v[y] = coef[8 * (size_t)y] * (s32)factor[8 * (size_t)y];
         outside |= beyond(v[y], DLOP_DEQUANTISE_MAX);
         v[y] = (s16)v[y];
     }
