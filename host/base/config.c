@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "host/base/log.h"
+#include "host/base/text.h"
+#include "host/include/dlop.h"
 
 #define OPTION_ROW(id, name, environment, value_name, type, default_text, choices, max, help)      \
     [id] = {name, environment, value_name, default_text, choices, help, type, max},
@@ -162,4 +164,26 @@ dlop_status dlop_config_load(struct dlop_config *config_out, char *reason_out, s
         memcpy(config_out->text[i], text, strlen(text) + 1);
     }
     return first;
+}
+
+dlop_status dlop_config_json(char *text_out, size_t size, char *reason_out, size_t reason_size)
+{
+    struct dlop_config config;
+    struct dlop_text text = {.bytes = text_out, .size_bytes = size};
+    dlop_status status = dlop_config_load(&config, reason_out, reason_size);
+
+    if (status != DLOP_OK && status != DLOP_ERR_ARGUMENT)
+        return status;
+    for (uint32_t i = 0; i < DLOP_OPTION_COUNT; i++) {
+        dlop_text_add(&text, "%s\"%s\": ", i == 0 ? "{" : ", ", options[i].name);
+        if (options[i].type == DLOP_TYPE_COUNT || options[i].type == DLOP_TYPE_MASK)
+            dlop_text_add(&text, "%llu", (unsigned long long)config.number[i]);
+        else
+            dlop_text_add_json_string(&text, config.text[i]);
+    }
+    dlop_text_add(&text, "}");
+    if (text.n_bytes < size)
+        return status;
+    snprintf(reason_out, reason_size, "options need %zu bytes", text.n_bytes + 1);
+    return DLOP_ERR_LIMIT;
 }

@@ -104,6 +104,13 @@ DLOP_API uint32_t dlop_default_n_threads(void);
 /* Metrics of the whole process as one JSON object; returns the bytes needed with the final zero,
  * writes at most size bytes. Any thread. Row names and units: host/base/metrics.h. */
 DLOP_API size_t dlop_metrics_json(char *text_out, size_t size);
+/* Options of the environment as one JSON object: counts and masks as numbers, all others as texts,
+ * under their names on the command line ("on-error"). DLOP_OK; DLOP_ERR_ARGUMENT: the first wrong
+ * value, whose variable reason_out (reason_size bytes) names in one line, and the text then has
+ * defaults in place of wrong values; DLOP_ERR_LIMIT: size bytes are too few for the text. Any
+ * thread, as long as nobody changes the environment. */
+DLOP_API dlop_status dlop_config_json(char *text_out, size_t size, char *reason_out,
+                                      size_t reason_size);
 
 /* ---- source ---- */
 

@@ -153,6 +153,14 @@ def test_missing_library(tiny, monkeypatch):
         _lib.lib.cache_clear()
 
 
+def test_wrong_option(tiny, capfd, monkeypatch):
+    monkeypatch.setenv("DLOP_THREADS", "abc")
+    loader = compare(lambda: make_loader(tiny, 0), tier="C")
+    assert reason_of(loader).startswith('DLOP_THREADS: "abc" is not a value')
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("dlop: ")]
+    assert lines and all("DLOP_THREADS" in line for line in lines)
+
+
 def test_line_of_a_loader(tiny, capfd, monkeypatch):
     monkeypatch.setenv("DLOP_THREADS", "2")
     loader = dlop.accelerate(make_loader(tiny, 0))

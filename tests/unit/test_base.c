@@ -17,6 +17,7 @@
 #include "host/base/log.h"
 #include "host/base/metrics.h"
 #include "host/base/text.h"
+#include "host/include/dlop.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -432,6 +433,30 @@ static void environment_is_read_and_bad_values_are_named(void **state)
     clear_environment();
 }
 
+static void options_are_given_as_json(void **state)
+{
+    (void)state;
+    char text[1000], reason[300] = "";
+
+    clear_environment();
+    setenv("DLOP_THREADS", "7", 1);
+    setenv("DLOP_REPORT", "a\"b", 1);
+    assert_int_equal(dlop_config_json(text, sizeof(text), reason, sizeof(reason)), DLOP_OK);
+    assert_string_equal(text,
+                        "{\"device\": \"auto\", \"threads\": 7, \"readers\": 0, \"verify\": 0, "
+                        "\"on-error\": \"raise\", \"report\": \"a\\\"b\", \"log\": \"warn\", "
+                        "\"vector\": 4294967295, \"cache\": \"off\"}");
+    size_t n = strlen(text);
+    assert_int_equal(dlop_config_json(text, n, reason, sizeof(reason)), DLOP_ERR_LIMIT);
+    assert_int_equal(dlop_config_json(text, n + 1, reason, sizeof(reason)), DLOP_OK);
+    setenv("DLOP_THREADS", "abc", 1);
+    assert_int_equal(dlop_config_json(text, sizeof(text), reason, sizeof(reason)),
+                     DLOP_ERR_ARGUMENT);
+    assert_non_null(strstr(reason, "DLOP_THREADS"));
+    assert_non_null(strstr(text, "\"threads\": 0"));
+    clear_environment();
+}
+
 /* ---- text ---- */
 
 static void json_strings_are_escaped(void **state)
@@ -467,6 +492,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(options_have_valid_defaults_and_distinct_names),
         cmocka_unit_test(values_are_checked),
         cmocka_unit_test(environment_is_read_and_bad_values_are_named),
+        cmocka_unit_test(options_are_given_as_json),
         cmocka_unit_test(json_strings_are_escaped),
     };
     if (argc == 2 && strcmp(argv[1], "--speak") == 0)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import ctypes as C
 import functools
+import json
 import os
 import sys
 import threading
+from typing import Any
 
 VERSION = "0.1.0"
 
@@ -146,6 +148,7 @@ _PROTOTYPES = {
     "dlop_ctx_n_units": (_U32, [_PTR]),
     "dlop_default_n_threads": (_U32, []),
     "dlop_metrics_json": (_SIZE, [C.c_char_p, _SIZE]),
+    "dlop_config_json": (_STATUS, [C.c_char_p, _SIZE, C.c_char_p, _SIZE]),
     "dlop_source_open_files": (_STATUS, [_PTR, C.c_char_p, _SIZE, _U64, _OUT]),
     "dlop_source_open_pixels": (_STATUS, [_PTR, _PTR, _U64, _U32, _U32, _U32, _OUT]),
     "dlop_source_close": (None, [_OUT]),
@@ -261,20 +264,39 @@ class Handle:
             self.close()
 
 
-_contexts: dict[tuple[int, int, str], Handle] = {}
+class OptionError(Exception):
+    """A DLOP_ variable of the environment has a value that it cannot have."""
+
+
+def options() -> dict[str, Any]:
+    """All options by their names on the command line, as the environment has them now."""
+    text, reason = C.create_string_buffer(1 << 16), C.create_string_buffer(300)
+    status = lib().dlop_config_json(text, len(text), reason, len(reason))
+    if status == ERR_ARGUMENT:
+        raise OptionError(reason.value.decode(errors="replace"))
+    check(status, "cannot read the options")
+    return json.loads(text.value)
+
+
+_contexts: dict[tuple[Any, ...], Handle] = {}
 _contexts_lock = threading.Lock()
 
 
 def context() -> Handle:
-    """This process's device with the threads that DLOP_THREADS asks for, opened at the first call;
-    a forked child opens its own."""
-    n_threads = int(os.environ.get("DLOP_THREADS") or 0)
-    device = os.environ.get("DLOP_DEVICE") or "auto"
-    key = (os.getpid(), n_threads, device)
+    """This process's device as the options ask for it, opened at the first call; a forked
+    child opens its own."""
+    values = options()
+    fields = {
+        "n_threads": values["threads"],
+        "n_readers": values["readers"],
+        "vector_level": values["vector"],
+        "device": values["device"].encode(),
+    }
+    key = (os.getpid(), *fields.values())
     with _contexts_lock:
         handle = _contexts.get(key)
         if handle is None:
-            cfg = config(CtxCfg, n_threads=n_threads, device=device.encode())
+            cfg = config(CtxCfg, **fields)
             out = C.c_void_p()
             check(lib().dlop_ctx_open(C.byref(cfg), C.byref(out)), "cannot open the device")
             handle = _contexts[key] = Handle(out.value, "dlop_ctx_close")

@@ -117,6 +117,9 @@ def _choose(loader: Any, module: Any, stock_iterator: Any) -> Any:
         return stock_iterator
     try:
         return _tier_a(loader, module)
+    except _lib.OptionError as error:
+        _entry(loader).say("C", str(error))
+        return stock_iterator
     except job.OBSTACLES as obstacle:
         return _lower_tier(loader, obstacle, stock_iterator)
 

@@ -116,6 +116,7 @@ def is_default_collate(loader: Any) -> bool:
 
 def prepare(loader: Any, entry_of: Callable[[datasets.Records], report.Loader]) -> Job:
     """A Job, or one of OBSTACLES."""
+    options = _lib.options()
     _check_environment()
     records = datasets.recognise(loader.dataset)
     default = is_default_collate(loader) and loader.batch_sampler is not None
@@ -132,8 +133,8 @@ def prepare(loader: Any, entry_of: Callable[[datasets.Records], report.Loader]) 
         records=records,
         plan=made,
         entry=entry_of(records),
-        on_error=os.environ.get("DLOP_ON_ERROR") or "raise",
-        n_verify=int(os.environ.get("DLOP_VERIFY") or 0),
+        on_error=options["on-error"],
+        n_verify=options["verify"],
         max_records=min(max_records, max(records.n, 1), 65536),
         is_default_collate=default,
         is_hwc=is_hwc,
