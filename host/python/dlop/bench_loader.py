@@ -176,7 +176,8 @@ def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[st
         for values in (images, targets, torch.get_rng_state()):
             digest.update(memoryview(values.contiguous().view(torch.uint8).numpy()).cast("B"))
     if is_dlop:
-        tier = report.of(loader, "", None).tier
+        entry = report.of(loader, "", None)
+        tier = f"{entry.tier}: {entry.reason}"
     return [digest.hexdigest(), tier]
 
 
@@ -214,7 +215,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     small = _dataset(few)
     wanted = _in_child(lambda: _digest(small, few, False), cores)
     made = _in_child(lambda: _digest(small, few, True), cores)
-    if made[1] != "A":
+    if made[1] != "A: ":
         raise RuntimeError(f"the loader got tier {made[1]}")
     order, runs = _order(options.rounds), []
     for number, is_dlop in enumerate(order):

@@ -1,0 +1,43 @@
+"""The measurement of both loaders: its result's form, not its figures."""
+
+import json
+import sys
+
+import pytest
+import script
+from conftest import PACKAGE
+
+FIGURES = {"images_per_s", "cpu_s_per_1000", "first_batch_s", "rss_peak_bytes"}
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "dlop.bench_loader", *map(str, arguments)]
+    return script.run(command, attach=False, cwd=PACKAGE)
+
+
+@pytest.mark.parametrize("pipeline", ["v1", "v2", "v2-tensor"])
+def test_result(tiny, pipeline):
+    if pipeline != "v1":
+        pytest.importorskip("torchvision.transforms.v2", reason="torchvision: v2 came with 0.15")
+    child = run(
+        *("--data", tiny, "--limit", 24, "--rounds", 2, "--pipeline", pipeline, "--json", "-")
+    )
+    assert child.returncode == 0, child.stderr
+    result = json.loads(child.stdout)
+    assert result["schema"] == "dlop.bench.loader/1" and result["equal"] is True
+    assert result["data"]["images"] == 24 and result["cores"] == 1
+    assert [one["name"] for one in result["contestants"]] == ["torch", "dlop"]
+    for one in result["contestants"]:
+        assert one["cache"] == "off" and all(one[figure] > 0 for figure in FIGURES)
+    assert result["ratio"]["wall"] > 0 and result["ratio"]["cpu"] > 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("--data", ".", "--cores", "999"), ("--rounds", "0")])
+def test_wrong_usage(arguments):
+    child = run(*arguments)
+    assert child.returncode == 2 and child.stdout == "" and child.stderr
+
+
+def test_no_pictures(tmp_path):
+    child = run("--data", tmp_path)
+    assert child.returncode == 1 and "dlop bench:" in child.stderr
