@@ -17,6 +17,7 @@ import resource
 import statistics
 import sys
 import time
+import traceback
 from typing import Any
 
 from . import report
@@ -102,6 +103,8 @@ def _in_child(function: Any, cores: list[int]) -> Any:
             with os.fdopen(sink, "w") as link:
                 json.dump(function(), link)
             status = 0
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)
