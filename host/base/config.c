@@ -19,14 +19,6 @@ const struct dlop_option *dlop_option_at(uint32_t index)
     return index < DLOP_OPTION_COUNT ? &options[index] : NULL;
 }
 
-const struct dlop_option *dlop_option_find(const char *name)
-{
-    for (uint32_t i = 0; i < DLOP_OPTION_COUNT; i++)
-        if (strcmp(options[i].name, name) == 0)
-            return &options[i];
-    return NULL;
-}
-
 /* ---- parsers: null when the text is right, else what is expected ---- */
 
 typedef const char *(*parse_fn)(const struct dlop_option *option, const char *text,

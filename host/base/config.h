@@ -58,8 +58,6 @@ struct dlop_option {
 
 /* Row of the table, null past the last; the index is an enum dlop_option_id. Any thread. */
 const struct dlop_option *dlop_option_at(uint32_t index);
-/* Row of this name, or null. Any thread. */
-const struct dlop_option *dlop_option_find(const char *name);
 
 /* Check a value. DLOP_OK with its number in *number_out (count, mask, index of the choice; 0 for
  * texts); DLOP_ERR_ARGUMENT with one line in reason_out (size bytes). Any thread. */

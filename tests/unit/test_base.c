@@ -344,17 +344,16 @@ static void options_have_valid_defaults_and_distinct_names(void **state)
         assert_int_equal(
             dlop_option_parse(option, option->default_text, &number, reason, sizeof(reason)),
             DLOP_OK);
-        assert_ptr_equal(dlop_option_find(option->name), option);
         assert_true(strncmp(option->environment, "DLOP_", 5) == 0);
         for (uint32_t k = 0; k < i; k++)
             assert_string_not_equal(option->environment, dlop_option_at(k)->environment);
     }
     assert_null(dlop_option_at(DLOP_OPTION_COUNT));
-    assert_null(dlop_option_find("no-such-option"));
 }
 
 struct option_case {
-    const char *name, *text;
+    enum dlop_option_id id;
+    const char *text;
     dlop_status status;
     uint64_t number;
 };
@@ -363,38 +362,38 @@ static void values_are_checked(void **state)
 {
     (void)state;
     static const struct option_case cases[] = {
-        {"threads", "0", DLOP_OK, 0},
-        {"threads", "1024", DLOP_OK, 1024},
-        {"threads", "1025", DLOP_ERR_ARGUMENT, 0},
-        {"threads", "-1", DLOP_ERR_ARGUMENT, 0},
-        {"threads", "", DLOP_ERR_ARGUMENT, 0},
-        {"threads", " 2", DLOP_ERR_ARGUMENT, 0},
-        {"threads", "2x", DLOP_ERR_ARGUMENT, 0},
-        {"threads", "18446744073709551617", DLOP_ERR_ARGUMENT, 0},
-        {"vector", "all", DLOP_OK, UINT32_MAX},
-        {"vector", "none", DLOP_OK, 0},
-        {"vector", "3", DLOP_OK, 3},
-        {"vector", "0xfF", DLOP_OK, 255},
-        {"vector", "0x", DLOP_ERR_ARGUMENT, 0},
-        {"vector", "0x100000000", DLOP_ERR_ARGUMENT, 0},
-        {"on-error", "raise", DLOP_OK, 0},
-        {"on-error", "replace", DLOP_OK, 2},
-        {"on-error", "rep", DLOP_ERR_ARGUMENT, 0},
-        {"on-error", "raise|skip", DLOP_ERR_ARGUMENT, 0},
-        {"report", "/tmp/a b.json", DLOP_OK, 0},
-        {"report", "a\nb", DLOP_ERR_ARGUMENT, 0},
-        {"log", "warn,run=debug", DLOP_OK, 0},
-        {"log", "shout", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_THREADS, "0", DLOP_OK, 0},
+        {DLOP_OPTION_THREADS, "1024", DLOP_OK, 1024},
+        {DLOP_OPTION_THREADS, "1025", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_THREADS, "-1", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_THREADS, "", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_THREADS, " 2", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_THREADS, "2x", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_THREADS, "18446744073709551617", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_VECTOR, "all", DLOP_OK, UINT32_MAX},
+        {DLOP_OPTION_VECTOR, "none", DLOP_OK, 0},
+        {DLOP_OPTION_VECTOR, "3", DLOP_OK, 3},
+        {DLOP_OPTION_VECTOR, "0xfF", DLOP_OK, 255},
+        {DLOP_OPTION_VECTOR, "0x", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_VECTOR, "0x100000000", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_ON_ERROR, "raise", DLOP_OK, 0},
+        {DLOP_OPTION_ON_ERROR, "replace", DLOP_OK, 2},
+        {DLOP_OPTION_ON_ERROR, "rep", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_ON_ERROR, "raise|skip", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_REPORT, "/tmp/a b.json", DLOP_OK, 0},
+        {DLOP_OPTION_REPORT, "a\nb", DLOP_ERR_ARGUMENT, 0},
+        {DLOP_OPTION_LOG, "warn,run=debug", DLOP_OK, 0},
+        {DLOP_OPTION_LOG, "shout", DLOP_ERR_ARGUMENT, 0},
     };
     for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
         char reason[200] = "";
         uint64_t number = 0;
-        const struct dlop_option *option = dlop_option_find(cases[i].name);
+        const struct dlop_option *option = dlop_option_at(cases[i].id);
         assert_int_equal(dlop_option_parse(option, cases[i].text, &number, reason, sizeof(reason)),
                          cases[i].status);
         assert_int_equal(number, cases[i].number);
         if (cases[i].status != DLOP_OK)
-            assert_non_null(strstr(reason, cases[i].name));
+            assert_non_null(strstr(reason, option->name));
     }
 }
 
