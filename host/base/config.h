@@ -37,9 +37,7 @@ enum dlop_option_type {
     X(DLOP_OPTION_LOG, "log", "DLOP_LOG", "LEVELS", DLOP_TYPE_LEVELS, "warn", "", 0,               \
       "what to say: error, warn, info or debug, also per component (warn,run=debug)")              \
     X(DLOP_OPTION_VECTOR, "vector", "DLOP_VECTOR", "MASK", DLOP_TYPE_MASK, "all", "", 0,           \
-      "replacements of kernel steps that the cpu device may use")                                  \
-    X(DLOP_OPTION_CACHE, "cache", "DLOP_CACHE", "LEVEL", DLOP_TYPE_CHOICE, "off", "off", 0,        \
-      "what is kept of decoded images between epochs")
+      "replacements of kernel steps that the cpu device may use")
 
 #define DLOP_OPTION_ENUMERATOR(id, ...) id,
 enum dlop_option_id { DLOP_OPTION_TABLE(DLOP_OPTION_ENUMERATOR) DLOP_OPTION_COUNT };

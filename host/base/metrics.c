@@ -90,30 +90,17 @@ static uint32_t bucket_of(uint64_t value)
     return n_bits < DLOP_METRIC_BUCKETS ? n_bits : DLOP_METRIC_BUCKETS - 1;
 }
 
-static void keep_largest(_Atomic uint64_t *slot, uint64_t value)
-{
-    uint64_t known = atomic_load_explicit(slot, memory_order_relaxed);
-    while (known < value && !atomic_compare_exchange_weak(slot, &known, value)) {
-    }
-}
-
 void dlop_metric_add(enum dlop_stage stage, enum dlop_metric metric, uint64_t value)
 {
     struct block *block = my_block();
     _Atomic uint64_t *slot = &block->value[stage][metric];
 
-    switch (metric_rows[metric].kind) {
-    case DLOP_METRIC_SUM:
+    if (metric_rows[metric].kind == DLOP_METRIC_SUM) {
         atomic_fetch_add_explicit(slot, value, memory_order_relaxed);
-        break;
-    case DLOP_METRIC_PEAK:
-        keep_largest(slot, value);
-        break;
-    case DLOP_METRIC_HISTOGRAM:
-        atomic_fetch_add_explicit(slot, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&block->bucket[stage][bucket_of(value)], 1, memory_order_relaxed);
-        break;
+        return;
     }
+    atomic_fetch_add_explicit(slot, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&block->bucket[stage][bucket_of(value)], 1, memory_order_relaxed);
 }
 
 void dlop_metric_status(enum dlop_stage stage, dlop_status status)
@@ -138,16 +125,11 @@ uint64_t dlop_clock_ns(void)
 
 uint64_t dlop_metric_get(enum dlop_stage stage, enum dlop_metric metric)
 {
-    uint64_t joined = 0;
+    uint64_t sum = 0;
 
-    for (struct block *block = blocks; block < blocks + N_BLOCKS; block++) {
-        uint64_t value = atomic_load_explicit(&block->value[stage][metric], memory_order_relaxed);
-        if (metric_rows[metric].kind != DLOP_METRIC_PEAK)
-            joined += value;
-        else if (value > joined)
-            joined = value;
-    }
-    return joined;
+    for (struct block *block = blocks; block < blocks + N_BLOCKS; block++)
+        sum += atomic_load_explicit(&block->value[stage][metric], memory_order_relaxed);
+    return sum;
 }
 
 static uint64_t bucket_sum(uint32_t stage, uint32_t bucket)

@@ -30,7 +30,7 @@
     X(DLOP_STAGE_BATCH, "batch", "whole batches: busy from submit to done, starved in wait")
 
 /* How values of several threads join. */
-enum dlop_metric_kind { DLOP_METRIC_SUM, DLOP_METRIC_PEAK, DLOP_METRIC_HISTOGRAM };
+enum dlop_metric_kind { DLOP_METRIC_SUM, DLOP_METRIC_HISTOGRAM };
 
 /* X(name, text name, unit, kind, help). A histogram has one bucket per power of two. */
 #define DLOP_METRIC_TABLE(X)                                                                       \
@@ -44,7 +44,6 @@ enum dlop_metric_kind { DLOP_METRIC_SUM, DLOP_METRIC_PEAK, DLOP_METRIC_HISTOGRAM
       "records given to the caller")                                                               \
     X(DLOP_METRIC_RETRIES, "retries", "records", DLOP_METRIC_SUM, "records tried again")           \
     X(DLOP_METRIC_ERRORS, "errors", "records", DLOP_METRIC_SUM, "records that failed")             \
-    X(DLOP_METRIC_QUEUE_PEAK, "queue_peak", "records", DLOP_METRIC_PEAK, "most waiting at once")   \
     X(DLOP_METRIC_RECORD_NS, "record_ns", "ns", DLOP_METRIC_HISTOGRAM, "time of one record")
 
 #define DLOP_ENUMERATOR_1(name, ...) name,
@@ -54,8 +53,8 @@ enum dlop_metric { DLOP_METRIC_TABLE(DLOP_ENUMERATOR_1) DLOP_METRIC_COUNT };
 
 #define DLOP_METRIC_BUCKETS 40 /* the last one holds all that is larger */
 
-/* Join value into the calling thread's counter: added, kept when larger than before, or counted in
- * its bucket. Any thread; never blocks. */
+/* Join value into the calling thread's counter: added, or counted in its
+ * bucket. Any thread; never blocks. */
 void dlop_metric_add(enum dlop_stage stage, enum dlop_metric metric, uint64_t value);
 /* Count a record of this stage that ended with a status other than DLOP_OK: the stage's errors
  * where it is negative, and the status itself. Any thread; never blocks. */

@@ -239,7 +239,6 @@ static void *count_on_a_thread(void *n)
     pthread_barrier_wait(&all_are_counting);
     for (uintptr_t i = 0; i < (uintptr_t)n; i++)
         dlop_metric_add(DLOP_STAGE_READ, DLOP_METRIC_RECORDS, 1);
-    dlop_metric_add(DLOP_STAGE_READ, DLOP_METRIC_QUEUE_PEAK, (uintptr_t)n);
     return NULL;
 }
 
@@ -262,7 +261,6 @@ static void counts_of_many_threads_are_summed(void **state)
     assert_int_equal(dlop_metric_get(DLOP_STAGE_DRAW, DLOP_METRIC_RECORDS), N_ROUNDS * N_THREADS);
     assert_int_equal(dlop_metric_get(DLOP_STAGE_READ, DLOP_METRIC_RECORDS),
                      N_ROUNDS * N_THREADS * (N_THREADS + 1) / 2);
-    assert_int_equal(dlop_metric_get(DLOP_STAGE_READ, DLOP_METRIC_QUEUE_PEAK), N_THREADS);
     assert_int_equal(dlop_metric_get(DLOP_STAGE_PARSE, DLOP_METRIC_RECORDS), 0);
 }
 
@@ -444,7 +442,7 @@ static void options_are_given_as_json(void **state)
     assert_string_equal(text,
                         "{\"device\": \"auto\", \"threads\": 7, \"readers\": 0, \"verify\": 0, "
                         "\"on-error\": \"raise\", \"report\": \"a\\\"b\", \"log\": \"warn\", "
-                        "\"vector\": 4294967295, \"cache\": \"off\"}");
+                        "\"vector\": 4294967295}");
     size_t n = strlen(text);
     assert_int_equal(dlop_config_json(text, n, reason, sizeof(reason)), DLOP_ERR_LIMIT);
     assert_int_equal(dlop_config_json(text, n + 1, reason, sizeof(reason)), DLOP_OK);
