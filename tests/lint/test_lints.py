@@ -1,5 +1,7 @@
 """Each lint of make check finds what it is there for, and nothing in a good example."""
 
+import importlib.machinery
+import importlib.util
 import pathlib
 import re
 import shutil
@@ -132,6 +134,21 @@ def test_length(tmp_path, name, text, finding):
     done = run(LINT / "length", tmp_path / name)
     assert done.returncode == (1 if finding else 0), done.stdout
     assert finding is None or finding in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("n_lines", "what", "is_needed"),
+    [(61, ":dlop_long", True), (60, ":dlop_long", False), (60, "", False)],
+)
+def test_length_finds_exceptions_that_are_left_over(tmp_path, n_lines, what, is_needed):
+    loader = importlib.machinery.SourceFileLoader("length", str(LINT / "length"))
+    length = importlib.util.module_from_spec(importlib.util.spec_from_loader("length", loader))
+    loader.exec_module(length)
+    path = tmp_path / "a.c"
+    path.write_text(c_function(n_lines))
+    findings = length.check(path, {f"{path}{what}": "why"})
+    wanted = [] if is_needed else [f"{path}{what} does not need its exception in long.txt"]
+    assert findings == wanted
 
 
 @pytest.mark.parametrize(
