@@ -8,6 +8,8 @@ them, and pinned where the script asked for it.
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,13 +138,22 @@ def _default_targets(targets: list[Any]) -> Any:
 
 
 def new_shared(shape: tuple[int, ...], dtype: Any) -> Any:
-    """An empty tensor in shared memory, as the framework's own collate makes it in a worker."""
+    """An empty tensor in shared memory, mapped from a descriptor as one that a worker sent is.
+
+    The framework's own way to make one reserves and zeroes every page at once, in the script's
+    thread; here the threads that write the batch touch its pages first.
+    """
     like = torch.empty(0, dtype=dtype)
-    storage = like._typed_storage() if hasattr(like, "_typed_storage") else like.storage()
-    count = 1
-    for extent in shape:
-        count *= extent
-    return like.new(storage._new_shared(count, device=like.device)).resize_(*shape)
+    n_bytes = like.element_size() * math.prod(shape)
+    if n_bytes == 0 or torch.multiprocessing.get_sharing_strategy() != "file_descriptor":
+        return torch.empty(shape, dtype=dtype).share_memory_()
+    fd = os.memfd_create("dlop-batch", os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(fd, n_bytes)
+        storage = torch.UntypedStorage._new_shared_fd_cpu(fd, n_bytes)
+    finally:
+        os.close(fd)  # the storage has its own
+    return like.set_(storage, 0, shape)
 
 
 def shared(data: Any) -> Any:
