@@ -171,7 +171,7 @@ clean: #: remove what was built, but not .venv
 
 # ---- demo and test -------------------------------------------------------------------------------
 .PHONY: setup photos vectors demo test bench fuzz fuzz-smoke fuzz-guided fuzz-guided-run
-PHOTO_SETS ?= imagenet tiny cifar
+PHOTO_SETS ?= imagenet tiny q90-420 large cifar
 
 setup: #: install what is missing: Debian packages, .venv
 	@scripts/setup
