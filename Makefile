@@ -45,7 +45,7 @@ all:
 
 # ---- optional parts: found once, kept in $(B)/config.mk ------------------------------------------
 WITH_intrinsics := $(if $(DLOP_INTRINSICS),$(if $(filter 0,$(DLOP_INTRINSICS)),no,yes),auto)
-PARTS := jansson spng libjpeg cmocka intrinsics fuzzer
+PARTS := jansson spng libjpeg cmocka intrinsics fuzzer opencl xrt
 CHOICES := $(foreach p,$(PARTS),$(p)=$(or $(WITH_$(p)),auto))
 
 ifneq ($(filter-out $(PLAIN_GOALS),$(GOALS)),)
@@ -73,6 +73,8 @@ OPT ?= $(if $(SAN),-O1,-O3) -g
 CFLAGS += -std=c11 -D_GNU_SOURCE $(OPT) $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden
 CFLAGS += -ffp-contract=off -fno-strict-overflow -pthread -I. -Ihost/include
 CFLAGS += -DDLOP_INTRINSICS=$(if $(filter yes,$(HAVE_intrinsics)),1,0)
+CFLAGS += -DDLOP_HAVE_OPENCL=$(if $(filter yes,$(HAVE_opencl)),1,0)
+CFLAGS += -DDLOP_HAVE_XRT=$(if $(filter yes,$(HAVE_xrt)),1,0)
 LDLIBS += -pthread -lm -ldl
 ifneq ($(SAN),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -90,13 +92,14 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 LIB_SRCS :=
 CLI_SRCS :=
 CLI_LIBS :=
-CLI_LIBS :=
 TEST_SRCS :=
 FUZZ_SRCS :=
-include driver/module.mk driver/cpu/module.mk
+include hw/top/module.mk sim/module.mk sim/swemu/module.mk
+include driver/module.mk driver/cpu/module.mk driver/sim/module.mk driver/ocl/module.mk
+include driver/xrt/module.mk driver/group/module.mk
 include host/base/module.mk host/source/module.mk host/format/module.mk host/draw/module.mk
 include host/plan/module.mk host/run/module.mk host/cli/module.mk
-include tests/module.mk
+include tests/module.mk tests/top/module.mk tests/sim/module.mk tests/swemu/module.mk
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
 CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
@@ -218,7 +221,7 @@ fuzz-guided-run: $(FUZZERS:%=%-guided)
 # ---- check: what CI and developers run before a submission ---------------------------------------
 .PHONY: check check-format check-lint check-headers check-symbols check-analyse check-python
 .PHONY: check-compilers check-install check-san check-fuzz fmt
-C_FILES = $(shell find hw driver host tests -name '*.[ch]' -not -path 'tests/lint/*')
+C_FILES = $(shell find hw sim driver host tests -name '*.[ch]' -not -path 'tests/lint/*')
 PY_FILES := host/python tests scripts
 
 CHECKS := format lint headers symbols analyse python compilers install san fuzz

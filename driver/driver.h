@@ -19,7 +19,8 @@ typedef int32_t dlop_status;
 
 struct dlop_device; /* opaque, made by a driver's open */
 
-/* A piece of memory that a device can reach. host is null where the host cannot see it. Filled by
+/* A piece of memory that a device can reach. host is the host's view of it (null where there is
+ * none), which may lie apart from what the device sees: see to_device and from_device. Filled by
  * the memory table. */
 struct dlop_buffer {
     void *host;
@@ -64,10 +65,34 @@ struct dlop_launch {
     uint64_t driver_data[4];  /* driver's */
 };
 
+/* What happened on a device besides the results of jobs; for the log and the report. */
+enum dlop_device_event_kind {
+    DLOP_DEVICE_LOST,     /* it takes no more launches; status says why */
+    DLOP_DEVICE_BACK,     /* it was lost and works again */
+    DLOP_DEVICE_REPLAYED, /* n_jobs went to another device */
+    DLOP_DEVICE_WRONG,    /* n_jobs came back with completions that cannot be right */
+    DLOP_DEVICE_HEALED,   /* a fault that the device corrected by itself */
+    DLOP_DEVICE_NOTE,     /* text for people, nothing is wrong */
+    DLOP_DEVICE_EVENT_COUNT
+};
+struct dlop_device_event {
+    const char *device; /* name of the driver */
+    const char *text;   /* one line, no newline; valid during the call */
+    dlop_status status;
+    uint32_t kind; /* enum dlop_device_event_kind */
+    uint32_t n_jobs;
+};
+/* Any thread, no lock held; must not block or call into the device. */
+typedef void (*dlop_device_event_fn)(void *cookie, const struct dlop_device_event *event);
+
 struct dlop_device_cfg {
     uint32_t n_threads;    /* 0 = as many as this process may use */
     uint32_t vector_level; /* mask of enum dlop_cpu_vector that may be used; UINT32_MAX = all (cpu
                               only) */
+    uint32_t index;        /* which device of the driver, from 0 */
+    const char *settings;  /* the driver's own "key=value,...", or null; see its README */
+    dlop_device_event_fn on_event; /* or null */
+    void *event_cookie;
 };
 
 struct dlop_device_info {
@@ -75,7 +100,9 @@ struct dlop_device_info {
     char description[128]; /* for people: processor and vector level */
     char missing[128];     /* empty, or what is not there and what to install */
     uint32_t n_units;      /* threads or compute units */
+    uint32_t n_devices;    /* for cfg.index; 0 where none is present */
     bool is_present;
+    bool is_emulation; /* runs on the host's processor: never chosen unless named */
 };
 
 /* Who computes. */

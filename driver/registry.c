@@ -11,8 +11,16 @@
 #include <string.h>
 
 #include "driver/cpu/cpu.h"
+#include "driver/ocl/ocl.h"
+#include "driver/sim/sim.h"
+#include "driver/xrt/xrt.h"
 
-static const struct dlop_driver *const known_drivers[] = {&dlop_cpu_driver};
+static const struct dlop_driver *const known_drivers[] = {
+    &dlop_xrt_driver,
+    &dlop_cpu_driver,
+    &dlop_ocl_driver,
+    &dlop_sim_driver,
+};
 #define N_DRIVERS (sizeof known_drivers / sizeof known_drivers[0])
 
 static struct dlop_driver drivers[N_DRIVERS];

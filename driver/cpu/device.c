@@ -102,7 +102,7 @@ static dlop_status cpu_probe(struct dlop_device_info *info_out)
 
     cpu_name(name);
     *info_out = (struct dlop_device_info){
-        .name = "cpu", .n_units = dlop_cpu_default_threads(), .is_present = true};
+        .name = "cpu", .n_units = dlop_cpu_default_threads(), .n_devices = 1, .is_present = true};
     snprintf(info_out->description, sizeof info_out->description, "%s, %s", name,
              cpu_vector_level());
     return DLOP_OK;
@@ -116,6 +116,10 @@ static dlop_status cpu_open(const struct dlop_device_cfg *cfg, struct dlop_devic
 
     if (!device)
         return DLOP_ERR_NO_MEMORY;
+    if (cfg->index > 0) {
+        free(device);
+        return DLOP_ERR_NO_DEVICE;
+    }
     status = dlop_cpu_pool_open(n_threads, cfg->vector_level, &device->pool);
     if (status != DLOP_OK) {
         free(device);

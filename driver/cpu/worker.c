@@ -299,6 +299,25 @@ static void stream_run(struct stream *stream)
     }
 }
 
+/* TENSOR: no axes, so each row goes straight to the pack table. */
+static dlop_status stream_convert(struct stream *stream, const u8 *source, const u8 *pack_table)
+{
+    struct dlop_cpu_worker *worker = stream->worker;
+    const struct dlop_job *job = stream->job;
+    dlop_status status = memory_grow(&worker->rows, dlop_cpu_row_bytes(job->src_width_px, 0));
+
+    if (status != DLOP_OK)
+        return status;
+    dlop_cpu_pack_init(&stream->pack, job, pack_table);
+    worker->steps.pack_plan(&stream->pack, &worker->pack_memo);
+    stream->pixels = source;
+    for (u32 y = 0; y < job->out_height_px; y++) {
+        stream_read_source(stream, y, worker->rows.bytes);
+        worker->steps.pack(&stream->pack, worker->rows.bytes, y, stream->out);
+    }
+    return DLOP_OK;
+}
+
 /* ---- jobs ---- */
 
 static u64 now_ns(void)
@@ -316,8 +335,12 @@ static dlop_status worker_run(struct dlop_cpu_worker *worker, const struct dlop_
     const u8 *in = buffers->in->host, *constants = buffers->constants->host;
     dlop_status status = stream_check(job, buffers);
 
-    if (status == DLOP_OK)
-        status = stream_plan_axes(&stream, in);
+    if (status != DLOP_OK)
+        return status;
+    stream.out = (u8 *)buffers->out->host + job->out_offset;
+    if (job->kind == DLOP_JOB_TENSOR)
+        return stream_convert(&stream, in + job->in_offset, constants + job->pack_offset);
+    status = stream_plan_axes(&stream, in);
     if (status == DLOP_OK)
         status = stream_place_rows(&stream);
     if (status == DLOP_OK)
@@ -326,7 +349,6 @@ static dlop_status worker_run(struct dlop_cpu_worker *worker, const struct dlop_
         return status;
     dlop_cpu_pack_init(&stream.pack, job, constants + job->pack_offset);
     worker->steps.pack_plan(&stream.pack, &worker->pack_memo);
-    stream.out = (u8 *)buffers->out->host + job->out_offset;
     stream_run(&stream);
     return DLOP_OK;
 }

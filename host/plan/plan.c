@@ -103,7 +103,7 @@ static dlop_status ask_device(const struct dlop_plan *plan, char *reason_out, si
         .out_height_px = plan->out_height_px ? plan->out_height_px : 1,
     };
 
-    for (job.kind = 0; job.kind < DLOP_JOB_KIND_COUNT; job.kind++) {
+    for (job.kind = 0; job.kind <= DLOP_JOB_PIXELS; job.kind++) {
         char reason[128] = "";
 
         if (driver->accepts(plan->ctx->device, &job, reason, sizeof reason) == DLOP_OK)

@@ -28,8 +28,10 @@
 #define DLOP_MAX_CHANNELS 3
 
 /* JPEG: in_offset names a struct dlop_jpeg_frame (hw/abi/jpeg_frame.h). PIXELS: in_offset names
- * 8-bit samples [src_height_px][src_width_px][src_channels], rows without padding. */
-enum dlop_job_kind { DLOP_JOB_JPEG, DLOP_JOB_PIXELS, DLOP_JOB_KIND_COUNT };
+ * 8-bit samples [src_height_px][src_width_px][src_channels], rows without padding. TENSOR: samples
+ * like those of PIXELS, which go through the pack table as they are: no axis tables (offsets 0), no
+ * grey, the region is the whole source and the output has its size. */
+enum dlop_job_kind { DLOP_JOB_JPEG, DLOP_JOB_PIXELS, DLOP_JOB_TENSOR, DLOP_JOB_KIND_COUNT };
 
 /* Order of the two resampling passes; the intermediate is rounded to 8 bits, so the order shows in
  * the result. */
@@ -104,7 +106,9 @@ struct dlop_completion {
     u32 bytes_written;
     u32 blocks_decoded; /* JPEG: 8x8 blocks that were transformed */
     u64 busy_ticks;     /* ns on the host, cycles on a card */
-    u64 reserved;
+    /* Card only: cycles in which the engine waited for bytes of the job, and for room for results.
+     */
+    u32 starved_ticks, blocked_ticks;
 };
 DLOP_ASSERT_SIZE(struct dlop_completion, 32);
 

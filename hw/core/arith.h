@@ -51,6 +51,11 @@ DLOP_STEP u32 dlop_u32_at(const u8 *bytes, u64 offset)
     return dlop_u16_at(bytes, offset) | dlop_u16_at(bytes, offset + 2) << 16;
 }
 
+DLOP_STEP u64 dlop_u64_at(const u8 *bytes, u64 offset)
+{
+    return dlop_u32_at(bytes, offset) | (u64)dlop_u32_at(bytes, offset + 4) << 32;
+}
+
 /* Two's complement without a conversion whose result the language leaves open. */
 DLOP_STEP s32 dlop_s32_at(const u8 *bytes, u64 offset)
 {

@@ -8,7 +8,8 @@
  *         -> grey -> fill -> pack
  *
  * The intermediate picture between the axes is rounded to 8 bits. Fills come last before the pack
- * table, so grey does not change them. The output is written only where every step succeeded.
+ * table, so grey does not change them. The output is written only where every step succeeded. A
+ * TENSOR job is copy and pack alone, row by row.
  */
 #ifndef DLOP_HW_CORE_IMAGE_H
 #define DLOP_HW_CORE_IMAGE_H
@@ -47,6 +48,11 @@ DLOP_STEP void dlop_image_place(const struct dlop_job *job, struct dlop_image_wo
                         : (u64)job->roi_width_px * job->out_height_px;
     u32 i;
 
+    if (job->kind == DLOP_JOB_TENSOR) {
+        work->source_at = work->middle_at = work->row_at = 0;
+        work->scratch_bytes = (u64)job->out_width_px * DLOP_RGBX_BYTES;
+        return;
+    }
     if (job->kind == DLOP_JOB_JPEG) {
         dlop_geometry_of_frame(&work->frame, &work->decode.geometry);
         work->planes_at = at;
@@ -143,19 +149,14 @@ DLOP_STEP s32 dlop_image_decode(const struct dlop_job *job, const struct dlop_im
     return status;
 }
 
-/* PIXELS: the region's rows to RGBX. */
-DLOP_STEP void dlop_image_copy(const struct dlop_job *job, const struct dlop_image_memory *memory,
-                               const struct dlop_image_work *work)
+/* PIXELS and TENSOR: row y of the region to RGBX, at scratch + out_at. */
+DLOP_STEP void dlop_image_copy_row(const struct dlop_job *job,
+                                   const struct dlop_image_memory *memory, u32 y, u64 out_at)
 {
-    u32 n = job->roi_width_px, y;
+    u64 first_px = (u64)(job->roi_y_px + y) * job->src_width_px + job->roi_x_px;
 
-    for (y = 0; y < job->roi_height_px; y++) {
-        u64 first_px = (u64)(job->roi_y_px + y) * job->src_width_px + job->roi_x_px;
-
-        dlop_colour_pixels_row(memory->in + job->in_offset + first_px * job->src_channels,
-                               job->src_channels, n,
-                               memory->scratch + work->source_at + (u64)y * n * DLOP_RGBX_BYTES);
-    }
+    dlop_colour_pixels_row(memory->in + job->in_offset + first_px * job->src_channels,
+                           job->src_channels, job->roi_width_px, memory->scratch + out_at);
 }
 
 /* The first axis over the whole region. */
@@ -200,6 +201,46 @@ DLOP_STEP void dlop_image_finish_row(const struct dlop_job *job,
     dlop_pack_row(job, memory->constants + job->pack_offset, row, y, memory->out + job->out_offset);
 }
 
+/* JPEG and PIXELS: source, axes, output. */
+DLOP_STEP s32 dlop_image_resample(const struct dlop_job *job,
+                                  const struct dlop_image_memory *memory,
+                                  struct dlop_image_work *work)
+{
+    u64 row_bytes = (u64)job->roi_width_px * DLOP_RGBX_BYTES;
+    s32 status = DLOP_OK;
+    u32 y;
+
+    if (job->kind == DLOP_JOB_JPEG)
+        status = dlop_image_decode(job, memory, work);
+    for (y = 0; y < job->roi_height_px && status == DLOP_OK; y++) {
+        if (job->kind == DLOP_JOB_PIXELS)
+            dlop_image_copy_row(job, memory, y, work->source_at + y * row_bytes);
+        if (job->grey == DLOP_GREY_BEFORE_AXES)
+            dlop_colour_to_grey_row(memory->scratch + work->source_at + y * row_bytes,
+                                    job->roi_width_px);
+    }
+    if (status != DLOP_OK)
+        return status;
+    dlop_image_first_axis(job, memory, work);
+    for (y = 0; y < job->out_height_px; y++)
+        dlop_image_finish_row(job, memory, work, y);
+    return DLOP_OK;
+}
+
+/* TENSOR: source to output. */
+DLOP_STEP void dlop_image_convert(const struct dlop_job *job,
+                                  const struct dlop_image_memory *memory,
+                                  const struct dlop_image_work *work)
+{
+    u32 y;
+
+    for (y = 0; y < job->out_height_px; y++) {
+        dlop_image_copy_row(job, memory, y, work->row_at);
+        dlop_pack_row(job, memory->constants + job->pack_offset, memory->scratch + work->row_at, y,
+                      memory->out + job->out_offset);
+    }
+}
+
 /* Run one job.
  *
  * work:               any content.
@@ -211,34 +252,21 @@ DLOP_STEP s32 dlop_image_run(const struct dlop_job *job, const struct dlop_image
                              struct dlop_image_work *work, struct dlop_completion *completion_out)
 {
     s32 status = dlop_image_prepare(job, memory, work);
-    u32 y;
 
     work->decode.n_blocks = 0;
     if (status == DLOP_OK && memory->scratch_bytes < work->scratch_bytes)
         status = DLOP_ERR_TOO_SMALL;
-    if (status == DLOP_OK) {
-        if (job->kind == DLOP_JOB_JPEG)
-            status = dlop_image_decode(job, memory, work);
-        else
-            dlop_image_copy(job, memory, work);
-    }
-    if (status == DLOP_OK) {
-        if (job->grey == DLOP_GREY_BEFORE_AXES) {
-            for (y = 0; y < job->roi_height_px; y++)
-                dlop_colour_to_grey_row(memory->scratch + work->source_at +
-                                            (u64)y * job->roi_width_px * DLOP_RGBX_BYTES,
-                                        job->roi_width_px);
-        }
-        dlop_image_first_axis(job, memory, work);
-        for (y = 0; y < job->out_height_px; y++)
-            dlop_image_finish_row(job, memory, work, y);
-    }
+    if (status == DLOP_OK && job->kind == DLOP_JOB_TENSOR)
+        dlop_image_convert(job, memory, work);
+    else if (status == DLOP_OK)
+        status = dlop_image_resample(job, memory, work);
     completion_out->record = job->record;
     completion_out->status = status;
     completion_out->bytes_written = status == DLOP_OK ? job->out_bytes : 0;
     completion_out->blocks_decoded = status == DLOP_OK ? work->decode.n_blocks : 0;
     completion_out->busy_ticks = 0;
-    completion_out->reserved = 0;
+    completion_out->starved_ticks = 0;
+    completion_out->blocked_ticks = 0;
     return status;
 }
 

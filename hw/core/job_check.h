@@ -87,6 +87,34 @@ DLOP_STEP s32 dlop_job_check_axis(const u8 *in, u64 in_bytes, u64 offset, u32 n_
     return dlop_axis_check(in + offset, in_bytes - offset, n_out, region_size);
 }
 
+/* What a TENSOR job must not ask for: another size than the source's, a part of it, grey, axes. */
+DLOP_STEP s32 dlop_job_check_tensor(const struct dlop_job *job)
+{
+    if (job->roi_x_px != 0 || job->roi_y_px != 0 || job->roi_width_px != job->src_width_px ||
+        job->roi_height_px != job->src_height_px || job->out_width_px != job->src_width_px ||
+        job->out_height_px != job->src_height_px)
+        return DLOP_ERR_ARGUMENT;
+    if (job->grey != DLOP_GREY_NONE || job->pass_order != 0 || job->x_axis_offset != 0 ||
+        job->y_axis_offset != 0)
+        return DLOP_ERR_ARGUMENT;
+    return DLOP_OK;
+}
+
+/* Both axis tables, or their absence. */
+DLOP_STEP s32 dlop_job_check_axes(const struct dlop_job *job, const u8 *in, u64 in_bytes)
+{
+    s32 status;
+
+    if (job->kind == DLOP_JOB_TENSOR)
+        return dlop_job_check_tensor(job);
+    status =
+        dlop_job_check_axis(in, in_bytes, job->x_axis_offset, job->out_width_px, job->roi_width_px);
+    if (status == DLOP_OK)
+        status = dlop_job_check_axis(in, in_bytes, job->y_axis_offset, job->out_height_px,
+                                     job->roi_height_px);
+    return status;
+}
+
 /* Check a job but for what its frame says. in: the launch's `in` buffer, for the axis tables.
  * DLOP_OK, DLOP_ERR_ABI, DLOP_ERR_ARGUMENT, DLOP_ERR_LIMIT. */
 DLOP_STEP s32 dlop_job_check(const struct dlop_job *job, const u8 *in,
@@ -99,11 +127,7 @@ DLOP_STEP s32 dlop_job_check(const struct dlop_job *job, const u8 *in,
     if (status == DLOP_OK)
         status = dlop_job_check_places(job, bounds);
     if (status == DLOP_OK)
-        status = dlop_job_check_axis(in, bounds->in_bytes, job->x_axis_offset, job->out_width_px,
-                                     job->roi_width_px);
-    if (status == DLOP_OK)
-        status = dlop_job_check_axis(in, bounds->in_bytes, job->y_axis_offset, job->out_height_px,
-                                     job->roi_height_px);
+        status = dlop_job_check_axes(job, in, bounds->in_bytes);
     return status;
 }
 

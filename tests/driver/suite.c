@@ -50,7 +50,7 @@ static const struct photo *any_photo(struct random_state *random)
 static void fill_kit(struct kit *kit, struct random_state *random, u32 n_jobs)
 {
     for (u32 i = 0; i < n_jobs; i++)
-        kit_add(kit, random, any_photo(random), i % 2 ? DLOP_JOB_PIXELS : DLOP_JOB_JPEG);
+        kit_add(kit, random, any_photo(random), i % DLOP_JOB_KIND_COUNT);
     kit_expect(kit);
 }
 
@@ -459,6 +459,41 @@ static void bad_jobs_are_refused(void **state)
     driver->close(&device);
 }
 
+/* A TENSOR job that asks for geometry or grey: refused, nothing written. */
+static void tensors_with_geometry_are_refused(void **state)
+{
+    (void)state;
+#define FIELD(name)                                                                                \
+    {                                                                                              \
+#name, offsetof(struct dlop_job, name)                                                     \
+    }
+    static const struct {
+        const char *name;
+        size_t offset;
+    } fields[] = {FIELD(pass_order),    FIELD(grey),          FIELD(x_axis_offset),
+                  FIELD(y_axis_offset), FIELD(roi_x_px),      FIELD(roi_y_px),
+                  FIELD(roi_width_px),  FIELD(roi_height_px), FIELD(out_width_px),
+                  FIELD(out_height_px)};
+#undef FIELD
+    struct random_state random = random_start(random_seed());
+    struct dlop_device *device = open_device(2);
+    struct kit kit;
+
+    kit_open(&kit, driver, device);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        *((u8 *)kit_add(&kit, &random, any_photo(&random), DLOP_JOB_TENSOR) + fields[i].offset) ^=
+            1;
+    kit_expect(&kit);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (kit.expected[i].status == DLOP_OK)
+            fail_msg("%s is not refused by the reference", fields[i].name);
+    kit_submit(&kit);
+    kit_wait(&kit);
+    kit_check(&kit, &random);
+    kit_close(&kit);
+    driver->close(&device);
+}
+
 /* Words of axis tables overwritten: the same answer as the reference's, whatever it is. */
 static void bad_axis_tables_are_refused(void **state)
 {
@@ -617,6 +652,7 @@ static int run_suite(void)
         cmocka_unit_test(many_launches_complete_once_under_back_pressure),
         cmocka_unit_test(any_thread_may_submit),
         cmocka_unit_test(bad_jobs_are_refused),
+        cmocka_unit_test(tensors_with_geometry_are_refused),
         cmocka_unit_test(bad_axis_tables_are_refused),
         cmocka_unit_test(damaged_jpegs_are_refused_or_equal),
         cmocka_unit_test(accepts_gives_a_reason),

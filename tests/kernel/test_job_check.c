@@ -115,7 +115,7 @@ static const struct job_case job_cases[] = {
 static void each_wrong_field_of_a_job_is_refused(void **state)
 {
     (void)state;
-    for (u32 kind = 0; kind < DLOP_JOB_KIND_COUNT; kind++) {
+    for (u32 kind = 0; kind <= DLOP_JOB_PIXELS; kind++) {
         struct test_job test;
 
         open_small(&test, kind, 0);

@@ -404,7 +404,7 @@ static void the_device_is_asked_and_its_reason_passed_on(void **state)
     cfg.rules = &rules;
     cfg.element_bytes = 1;
     cfg.pack_table = pack_table;
-    for (refused_kind = 0; refused_kind < DLOP_JOB_KIND_COUNT; refused_kind++) {
+    for (refused_kind = 0; refused_kind <= DLOP_JOB_PIXELS; refused_kind++) {
         assert_int_equal(dlop_plan_open(&ctx, &cfg, &plan, reason, sizeof reason),
                          DLOP_ERR_NO_PLAN);
         assert_null(plan);

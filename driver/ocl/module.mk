@@ -1,0 +1,2 @@
+# Sources of driver/ocl.
+LIB_SRCS += driver/ocl/device.c

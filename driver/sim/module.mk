@@ -1,0 +1,2 @@
+# Sources of driver/sim.
+LIB_SRCS += driver/sim/device.c

@@ -1,0 +1,2 @@
+# Sources of driver/xrt.
+LIB_SRCS += driver/xrt/device.c

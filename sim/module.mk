@@ -1,0 +1,1 @@
+# Sources of sim: the emulated card and its cycle model.

@@ -1,0 +1,1 @@
+# Sim of XRT without a card: device process, shim repair, xclbin tools.
