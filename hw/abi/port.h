@@ -12,7 +12,7 @@ typedef uint u32;
 typedef int s32;
 typedef ulong u64;
 typedef long s64;
-/* Address space of constant tables, and of data that the host reads or writes. */
+/* Address space of constant tables, and of the bytes of buffers and scratch memory. */
 #define DLOP_TABLE                    __constant
 #define DLOP_GLOBAL                   __global
 #define DLOP_ASSERT_SIZE(type, bytes) struct dlop_size_is_asserted_by_the_host

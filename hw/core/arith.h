@@ -41,23 +41,23 @@ DLOP_STEP s32 dlop_is_within(u64 offset, u64 n_bytes, u64 size_bytes)
 }
 
 /* Little-endian fields of the records that stand in byte buffers. */
-DLOP_STEP u32 dlop_u16_at(const u8 *bytes, u64 offset)
+DLOP_STEP u32 dlop_u16_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
 {
     return bytes[offset] | (u32)bytes[offset + 1] << 8;
 }
 
-DLOP_STEP u32 dlop_u32_at(const u8 *bytes, u64 offset)
+DLOP_STEP u32 dlop_u32_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
 {
     return dlop_u16_at(bytes, offset) | dlop_u16_at(bytes, offset + 2) << 16;
 }
 
-DLOP_STEP u64 dlop_u64_at(const u8 *bytes, u64 offset)
+DLOP_STEP u64 dlop_u64_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
 {
     return dlop_u32_at(bytes, offset) | (u64)dlop_u32_at(bytes, offset + 4) << 32;
 }
 
 /* Two's complement without a conversion whose result the language leaves open. */
-DLOP_STEP s32 dlop_s32_at(const u8 *bytes, u64 offset)
+DLOP_STEP s32 dlop_s32_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
 {
     u32 x = dlop_u32_at(bytes, offset);
 

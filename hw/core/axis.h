@@ -21,22 +21,22 @@
 #define DLOP_AXIS_WEIGHT_BYTES 4u
 
 /* The header and the places of one output's span and weights within the table. */
-DLOP_STEP u32 dlop_axis_n_out(const u8 *table)
+DLOP_STEP u32 dlop_axis_n_out(DLOP_GLOBAL const u8 *table)
 {
     return dlop_u32_at(table, 0);
 }
 
-DLOP_STEP u32 dlop_axis_n_taps(const u8 *table)
+DLOP_STEP u32 dlop_axis_n_taps(DLOP_GLOBAL const u8 *table)
 {
     return dlop_u32_at(table, 4);
 }
 
-DLOP_STEP u32 dlop_axis_precision_bits(const u8 *table)
+DLOP_STEP u32 dlop_axis_precision_bits(DLOP_GLOBAL const u8 *table)
 {
     return dlop_u32_at(table, 8);
 }
 
-DLOP_STEP u32 dlop_axis_is_gather(const u8 *table)
+DLOP_STEP u32 dlop_axis_is_gather(DLOP_GLOBAL const u8 *table)
 {
     return dlop_u32_at(table, 12);
 }
@@ -52,7 +52,7 @@ DLOP_STEP u64 dlop_axis_weights_at(u32 n_out, u32 n_taps, u32 o)
 }
 
 /* Check one output: span inside the region, and no sum of 255 * |weight| past s32. */
-DLOP_STEP s32 dlop_axis_check_output(const u8 *table, u32 o, u32 region_size)
+DLOP_STEP s32 dlop_axis_check_output(DLOP_GLOBAL const u8 *table, u32 o, u32 region_size)
 {
     u32 n_taps = dlop_axis_n_taps(table), precision_bits = dlop_axis_precision_bits(table), t;
     u64 span = dlop_axis_span_at(o);
@@ -81,7 +81,7 @@ DLOP_STEP s32 dlop_axis_check_output(const u8 *table, u32 o, u32 region_size)
 
 /* Check a table of n_bytes readable bytes for n_out outputs over region_size source positions (0
  * where no source pixel is used). DLOP_OK, or DLOP_ERR_ARGUMENT. */
-DLOP_STEP s32 dlop_axis_check(const u8 *table, u64 n_bytes, u32 n_out, u32 region_size)
+DLOP_STEP s32 dlop_axis_check(DLOP_GLOBAL const u8 *table, u64 n_bytes, u32 n_out, u32 region_size)
 {
     u32 o;
 
@@ -99,13 +99,13 @@ DLOP_STEP s32 dlop_axis_check(const u8 *table, u64 n_bytes, u32 n_out, u32 regio
 }
 
 /* Whether output o takes the fill whatever the other axis says. */
-DLOP_STEP s32 dlop_axis_is_fill(const u8 *table, u32 o)
+DLOP_STEP s32 dlop_axis_is_fill(DLOP_GLOBAL const u8 *table, u32 o)
 {
     return dlop_u32_at(table, dlop_axis_span_at(o) + 4) == 0;
 }
 
 /* Write the fill over one pixel. */
-DLOP_STEP void dlop_axis_fill_px(const u8 fill[3], u8 *rgbx_out, u64 px)
+DLOP_STEP void dlop_axis_fill_px(const u8 fill[3], DLOP_GLOBAL u8 *rgbx_out, u64 px)
 {
     u32 c;
 
@@ -118,8 +118,8 @@ DLOP_STEP void dlop_axis_fill_px(const u8 fill[3], u8 *rgbx_out, u64 px)
 
 /* One output pixel: output o of the table over source pixels first_px, first_px + step_px, ... of
  * in. Shared by both passes: on x pixels follow each other, on y they are a row apart. */
-DLOP_STEP void dlop_axis_pixel(const u8 *table, u32 o, const u8 *in_rgbx, u64 step_px, u64 first_px,
-                               u8 pixel_out[3])
+DLOP_STEP void dlop_axis_pixel(DLOP_GLOBAL const u8 *table, u32 o, DLOP_GLOBAL const u8 *in_rgbx,
+                               u64 step_px, u64 first_px, u8 pixel_out[3])
 {
     u32 n_taps = dlop_axis_n_taps(table), precision_bits = dlop_axis_precision_bits(table);
     u64 span = dlop_axis_span_at(o);
@@ -142,7 +142,8 @@ DLOP_STEP void dlop_axis_pixel(const u8 *table, u32 o, const u8 *in_rgbx, u64 st
 }
 
 /* The x pass over one row: [region width][4] in, [n_out][4] out. table: checked. */
-DLOP_STEP void dlop_axis_x_row(const u8 *table, const u8 *in_rgbx, const u8 fill[3], u8 *rgbx_out)
+DLOP_STEP void dlop_axis_x_row(DLOP_GLOBAL const u8 *table, DLOP_GLOBAL const u8 *in_rgbx,
+                               const u8 fill[3], DLOP_GLOBAL u8 *rgbx_out)
 {
     u32 n_out = dlop_axis_n_out(table), o;
 
@@ -159,8 +160,8 @@ DLOP_STEP void dlop_axis_x_row(const u8 *table, const u8 *in_rgbx, const u8 fill
 }
 
 /* The y pass for output row o: rows [region height][n_px][4] in, [n_px][4] out. table: checked. */
-DLOP_STEP void dlop_axis_y_row(const u8 *table, u32 o, const u8 *rows_rgbx, u32 n_px,
-                               const u8 fill[3], u8 *rgbx_out)
+DLOP_STEP void dlop_axis_y_row(DLOP_GLOBAL const u8 *table, u32 o, DLOP_GLOBAL const u8 *rows_rgbx,
+                               u32 n_px, const u8 fill[3], DLOP_GLOBAL u8 *rgbx_out)
 {
     u32 x;
 
@@ -178,7 +179,8 @@ DLOP_STEP void dlop_axis_y_row(const u8 *table, u32 o, const u8 *rows_rgbx, u32 
 
 /* Last word on fills, for one finished output row: all of it where is_row_fill, else the pixels
  * that the x table leaves without source. */
-DLOP_STEP void dlop_axis_fill_row(const u8 *x_table, s32 is_row_fill, const u8 fill[3], u8 *rgbx)
+DLOP_STEP void dlop_axis_fill_row(DLOP_GLOBAL const u8 *x_table, s32 is_row_fill, const u8 fill[3],
+                                  DLOP_GLOBAL u8 *rgbx)
 {
     u32 n_out = dlop_axis_n_out(x_table), o;
 

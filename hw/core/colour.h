@@ -17,7 +17,8 @@
 #define DLOP_RGBX_UNUSED 255
 
 /* y, cb, cr: [n_px]. rgbx_out: [n_px][4]. */
-DLOP_STEP void dlop_colour_ycc_row(const u8 *y, const u8 *cb, const u8 *cr, u32 n_px, u8 *rgbx_out)
+DLOP_STEP void dlop_colour_ycc_row(DLOP_GLOBAL const u8 *y, DLOP_GLOBAL const u8 *cb,
+                                   DLOP_GLOBAL const u8 *cr, u32 n_px, DLOP_GLOBAL u8 *rgbx_out)
 {
     u32 i;
 
@@ -34,7 +35,8 @@ DLOP_STEP void dlop_colour_ycc_row(const u8 *y, const u8 *cb, const u8 *cr, u32 
 }
 
 /* Components that are R, G and B already. r, g, b: [n_px]; all three may be the same row: grey. */
-DLOP_STEP void dlop_colour_rgb_row(const u8 *r, const u8 *g, const u8 *b, u32 n_px, u8 *rgbx_out)
+DLOP_STEP void dlop_colour_rgb_row(DLOP_GLOBAL const u8 *r, DLOP_GLOBAL const u8 *g,
+                                   DLOP_GLOBAL const u8 *b, u32 n_px, DLOP_GLOBAL u8 *rgbx_out)
 {
     u32 i;
 
@@ -50,13 +52,14 @@ DLOP_STEP void dlop_colour_rgb_row(const u8 *r, const u8 *g, const u8 *b, u32 n_
 }
 
 /* One component, copied to all three channels. grey: [n_px]. */
-DLOP_STEP void dlop_colour_grey_row(const u8 *grey, u32 n_px, u8 *rgbx_out)
+DLOP_STEP void dlop_colour_grey_row(DLOP_GLOBAL const u8 *grey, u32 n_px, DLOP_GLOBAL u8 *rgbx_out)
 {
     dlop_colour_rgb_row(grey, grey, grey, n_px, rgbx_out);
 }
 
 /* Interleaved pixels of a PIXELS job. pixels: [n_px][n_channels], n_channels 1 or 3. */
-DLOP_STEP void dlop_colour_pixels_row(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out)
+DLOP_STEP void dlop_colour_pixels_row(DLOP_GLOBAL const u8 *pixels, u32 n_channels, u32 n_px,
+                                      DLOP_GLOBAL u8 *rgbx_out)
 {
     u32 second = n_channels == 3 ? 1 : 0, third = n_channels == 3 ? 2 : 0, i;
 
@@ -72,7 +75,7 @@ DLOP_STEP void dlop_colour_pixels_row(const u8 *pixels, u32 n_channels, u32 n_px
 }
 
 /* Replace each pixel's colour by its grey L, in place. rgbx: [n_px][4]. */
-DLOP_STEP void dlop_colour_to_grey_row(u8 *rgbx, u32 n_px)
+DLOP_STEP void dlop_colour_to_grey_row(DLOP_GLOBAL u8 *rgbx, u32 n_px)
 {
     u32 i;
 

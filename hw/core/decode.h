@@ -50,9 +50,9 @@ DLOP_STEP u64 dlop_decode_place_planes(struct dlop_decode *decode)
 }
 
 /* Decode one block and, where it is needed, transform it into its plane. */
-DLOP_STEP s32 dlop_decode_block(const struct dlop_jpeg_frame *frame, const u8 *segment,
+DLOP_STEP s32 dlop_decode_block(const struct dlop_jpeg_frame *frame, DLOP_GLOBAL const u8 *segment,
                                 struct dlop_decode *decode, const struct dlop_block_place *place,
-                                s32 is_needed, u8 *planes)
+                                s32 is_needed, DLOP_GLOBAL u8 *planes)
 {
     u32 component = place->component, scan_index = place->scan_index, i;
     u32 pitch = decode->geometry.component[component].pitch_samples;
@@ -77,8 +77,9 @@ DLOP_STEP s32 dlop_decode_block(const struct dlop_jpeg_frame *frame, const u8 *s
 
 /* Decode MCU number mcu of a scan of all components. */
 DLOP_STEP s32 dlop_decode_interleaved_mcu(const struct dlop_jpeg_frame *frame,
-                                          const struct dlop_jpeg_scan *scan, const u8 *segment,
-                                          struct dlop_decode *decode, u32 mcu, u8 *planes)
+                                          const struct dlop_jpeg_scan *scan,
+                                          DLOP_GLOBAL const u8 *segment, struct dlop_decode *decode,
+                                          u32 mcu, DLOP_GLOBAL u8 *planes)
 {
     const struct dlop_mcu_range *range = &decode->range;
     u32 mcu_x = mcu % decode->geometry.mcus_x, mcu_y = mcu / decode->geometry.mcus_x, i, b;
@@ -108,8 +109,9 @@ DLOP_STEP s32 dlop_decode_interleaved_mcu(const struct dlop_jpeg_frame *frame,
 /* Decode MCU number mcu of a scan of one component: a single block, in raster order of the
  * component's real blocks. */
 DLOP_STEP s32 dlop_decode_single_mcu(const struct dlop_jpeg_frame *frame,
-                                     const struct dlop_jpeg_scan *scan, const u8 *segment,
-                                     struct dlop_decode *decode, u32 mcu, u8 *planes)
+                                     const struct dlop_jpeg_scan *scan,
+                                     DLOP_GLOBAL const u8 *segment, struct dlop_decode *decode,
+                                     u32 mcu, DLOP_GLOBAL u8 *planes)
 {
     const struct dlop_mcu_range *range = &decode->range;
     const struct dlop_component_geometry *c = &decode->geometry.component[scan->component[0]];
@@ -168,8 +170,9 @@ DLOP_STEP s32 dlop_decode_build_tables(const struct dlop_jpeg_frame *frame,
  * DLOP_OK, DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_INEXACT.
  */
 DLOP_STEP s32 dlop_decode_scan(const struct dlop_jpeg_frame *frame,
-                               const struct dlop_jpeg_scan *scan, const u8 *bytes,
-                               struct dlop_decode *decode, u8 *segment, u8 *planes)
+                               const struct dlop_jpeg_scan *scan, DLOP_GLOBAL const u8 *bytes,
+                               struct dlop_decode *decode, DLOP_GLOBAL u8 *segment,
+                               DLOP_GLOBAL u8 *planes)
 {
     s32 is_interleaved = scan->n_components > 1, status;
     u32 n_mcus = dlop_decode_n_mcus(decode, scan, is_interleaved), mcu;

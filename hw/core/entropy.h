@@ -50,7 +50,7 @@ DLOP_STEP void dlop_entropy_init(struct dlop_entropy *state, u32 end_bytes)
 }
 
 /* At least 32 valid bits afterwards. */
-DLOP_STEP void dlop_entropy_refill(const u8 *bytes, struct dlop_entropy *state)
+DLOP_STEP void dlop_entropy_refill(DLOP_GLOBAL const u8 *bytes, struct dlop_entropy *state)
 {
     u32 word = 0, i;
 
@@ -91,7 +91,7 @@ DLOP_STEP s32 dlop_entropy_value(u64 window, u32 code_bits, u32 size)
  * DLOP_OK, DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_INEXACT; after an error state and block
  * are of no use.
  */
-DLOP_STEP s32 dlop_entropy_block(const u8 *bytes, const struct dlop_huff_table *dc,
+DLOP_STEP s32 dlop_entropy_block(DLOP_GLOBAL const u8 *bytes, const struct dlop_huff_table *dc,
                                  const struct dlop_huff_table *ac, u32 component,
                                  struct dlop_entropy *state, struct dlop_coef_block *block_out)
 {

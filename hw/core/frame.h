@@ -21,7 +21,8 @@
 #define DLOP_FRAME_HUFF_AT      616u
 #define DLOP_FRAME_HUFF_BYTES   272u
 
-DLOP_STEP void dlop_frame_read_scan(const u8 *bytes, u32 at, struct dlop_jpeg_scan *scan_out)
+DLOP_STEP void dlop_frame_read_scan(DLOP_GLOBAL const u8 *bytes, u32 at,
+                                    struct dlop_jpeg_scan *scan_out)
 {
     u32 i;
 
@@ -38,7 +39,8 @@ DLOP_STEP void dlop_frame_read_scan(const u8 *bytes, u32 at, struct dlop_jpeg_sc
     scan_out->reserved[1] = bytes[at + 23];
 }
 
-DLOP_STEP void dlop_frame_read_tables(const u8 *bytes, struct dlop_jpeg_frame *frame_out)
+DLOP_STEP void dlop_frame_read_tables(DLOP_GLOBAL const u8 *bytes,
+                                      struct dlop_jpeg_frame *frame_out)
 {
     u32 i, k;
 
@@ -57,7 +59,7 @@ DLOP_STEP void dlop_frame_read_tables(const u8 *bytes, struct dlop_jpeg_frame *f
 }
 
 /* bytes: [DLOP_FRAME_BYTES], the record as it stands in a job's `in` buffer. */
-DLOP_STEP void dlop_frame_read(const u8 *bytes, struct dlop_jpeg_frame *frame_out)
+DLOP_STEP void dlop_frame_read(DLOP_GLOBAL const u8 *bytes, struct dlop_jpeg_frame *frame_out)
 {
     u32 i;
 

@@ -21,10 +21,10 @@
 
 /* A launch's buffers, and scratch memory. */
 struct dlop_image_memory {
-    const u8 *in;
-    const u8 *constants;
-    u8 *out;
-    u8 *scratch;
+    DLOP_GLOBAL const u8 *in;
+    DLOP_GLOBAL const u8 *constants;
+    DLOP_GLOBAL u8 *out;
+    DLOP_GLOBAL u8 *scratch;
     struct dlop_job_bounds bounds;
     u64 scratch_bytes;
 };
@@ -95,7 +95,7 @@ DLOP_STEP s32 dlop_image_prepare(const struct dlop_job *job, const struct dlop_i
 
 /* One row of one component at full resolution: region columns of source row y. */
 DLOP_STEP void dlop_image_full_row(const struct dlop_job *job, const struct dlop_image_work *work,
-                                   u32 component, u32 y, u8 *scratch)
+                                   u32 component, u32 y, DLOP_GLOBAL u8 *scratch)
 {
     const struct dlop_component_geometry *c = &work->decode.geometry.component[component];
     u32 kind = dlop_upsample_kind_of(c->ratio_x, c->ratio_y, c->width_samples);
@@ -103,7 +103,7 @@ DLOP_STEP void dlop_image_full_row(const struct dlop_job *job, const struct dlop
     u64 near_at = plane_at + (u64)(y / c->ratio_y) * c->pitch_samples;
     u64 far_at = plane_at + (u64)dlop_upsample_beside(y, c->height_samples) * c->pitch_samples;
     u32 x = job->roi_x_px, n = job->roi_width_px;
-    u8 *out = scratch + work->full_at[component];
+    DLOP_GLOBAL u8 *out = scratch + work->full_at[component];
 
     if (kind == DLOP_UPSAMPLE_H2V1)
         dlop_upsample_h2v1_row(scratch + near_at, c->width_samples, x, n, out);
@@ -119,7 +119,7 @@ DLOP_STEP void dlop_image_full_row(const struct dlop_job *job, const struct dlop
 DLOP_STEP s32 dlop_image_decode(const struct dlop_job *job, const struct dlop_image_memory *memory,
                                 struct dlop_image_work *work)
 {
-    u8 *scratch = memory->scratch;
+    DLOP_GLOBAL u8 *scratch = memory->scratch;
     u32 n = job->roi_width_px, y, i, rect[4];
     s32 status = DLOP_OK;
 
@@ -133,7 +133,7 @@ DLOP_STEP s32 dlop_image_decode(const struct dlop_job *job, const struct dlop_im
             dlop_decode_scan(&work->frame, &work->frame.scan[i], memory->in + job->in_offset,
                              &work->decode, scratch + work->segment_at, scratch + work->planes_at);
     for (y = 0; y < job->roi_height_px && status == DLOP_OK; y++) {
-        u8 *rgbx = scratch + work->source_at + (u64)y * n * DLOP_RGBX_BYTES;
+        DLOP_GLOBAL u8 *rgbx = scratch + work->source_at + (u64)y * n * DLOP_RGBX_BYTES;
 
         for (i = 0; i < work->frame.n_components; i++)
             dlop_image_full_row(job, work, i, job->roi_y_px + y, scratch);
@@ -164,8 +164,8 @@ DLOP_STEP void dlop_image_first_axis(const struct dlop_job *job,
                                      const struct dlop_image_memory *memory,
                                      const struct dlop_image_work *work)
 {
-    const u8 *source = memory->scratch + work->source_at;
-    u8 *middle = memory->scratch + work->middle_at;
+    DLOP_GLOBAL const u8 *source = memory->scratch + work->source_at;
+    DLOP_GLOBAL u8 *middle = memory->scratch + work->middle_at;
     u32 i;
 
     if (job->pass_order == DLOP_PASS_X_FIRST) {
@@ -185,8 +185,8 @@ DLOP_STEP void dlop_image_finish_row(const struct dlop_job *job,
                                      const struct dlop_image_memory *memory,
                                      const struct dlop_image_work *work, u32 y)
 {
-    const u8 *middle = memory->scratch + work->middle_at;
-    u8 *row = memory->scratch + work->row_at;
+    DLOP_GLOBAL const u8 *middle = memory->scratch + work->middle_at;
+    DLOP_GLOBAL u8 *row = memory->scratch + work->row_at;
 
     if (job->pass_order == DLOP_PASS_X_FIRST)
         dlop_axis_y_row(memory->in + job->y_axis_offset, y, middle, job->out_width_px, job->fill,

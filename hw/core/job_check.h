@@ -79,7 +79,7 @@ DLOP_STEP s32 dlop_job_check_places(const struct dlop_job *job,
 }
 
 /* One axis table at its place in the `in` buffer. */
-DLOP_STEP s32 dlop_job_check_axis(const u8 *in, u64 in_bytes, u64 offset, u32 n_out,
+DLOP_STEP s32 dlop_job_check_axis(DLOP_GLOBAL const u8 *in, u64 in_bytes, u64 offset, u32 n_out,
                                   u32 region_size)
 {
     if (offset % 4 != 0 || !dlop_is_within(offset, DLOP_AXIS_HEADER_BYTES, in_bytes))
@@ -101,7 +101,8 @@ DLOP_STEP s32 dlop_job_check_tensor(const struct dlop_job *job)
 }
 
 /* Both axis tables, or their absence. */
-DLOP_STEP s32 dlop_job_check_axes(const struct dlop_job *job, const u8 *in, u64 in_bytes)
+DLOP_STEP s32 dlop_job_check_axes(const struct dlop_job *job, DLOP_GLOBAL const u8 *in,
+                                  u64 in_bytes)
 {
     s32 status;
 
@@ -117,7 +118,7 @@ DLOP_STEP s32 dlop_job_check_axes(const struct dlop_job *job, const u8 *in, u64 
 
 /* Check a job but for what its frame says. in: the launch's `in` buffer, for the axis tables.
  * DLOP_OK, DLOP_ERR_ABI, DLOP_ERR_ARGUMENT, DLOP_ERR_LIMIT. */
-DLOP_STEP s32 dlop_job_check(const struct dlop_job *job, const u8 *in,
+DLOP_STEP s32 dlop_job_check(const struct dlop_job *job, DLOP_GLOBAL const u8 *in,
                              const struct dlop_job_bounds *bounds)
 {
     s32 status = dlop_job_check_kinds(job);

@@ -19,8 +19,8 @@
  * rgbx:  [out_width_px][4].
  * out:   the record's whole output, [out_bytes]; only this row's elements are written.
  */
-DLOP_STEP void dlop_pack_row(const struct dlop_job *job, const u8 *table, const u8 *rgbx, u32 y,
-                             u8 *out)
+DLOP_STEP void dlop_pack_row(const struct dlop_job *job, DLOP_GLOBAL const u8 *table,
+                             DLOP_GLOBAL const u8 *rgbx, u32 y, DLOP_GLOBAL u8 *out)
 {
     u32 n_channels = job->out_channels, element_bytes = job->element_bytes, x, c, b;
     u64 width = job->out_width_px, height = job->out_height_px;

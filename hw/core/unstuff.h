@@ -50,8 +50,8 @@ DLOP_STEP u32 dlop_unstuff_byte(u32 byte, u32 *is_after_ff, u32 *value_out)
  * n_bytes_out:  bytes written.
  * DLOP_OK: a marker ended the segment; DLOP_END: the scan ended it; DLOP_ERR_BAD_DATA.
  */
-DLOP_STEP s32 dlop_unstuff_segment(const u8 *scan, u32 n_scan_bytes, u32 *position, u32 *next_rst,
-                                   u8 *segment_out, u32 *n_bytes_out)
+DLOP_STEP s32 dlop_unstuff_segment(DLOP_GLOBAL const u8 *scan, u32 n_scan_bytes, u32 *position,
+                                   u32 *next_rst, DLOP_GLOBAL u8 *segment_out, u32 *n_bytes_out)
 {
     u32 is_after_ff = 0, value = 0, n = 0, i;
 

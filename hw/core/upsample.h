@@ -46,8 +46,8 @@ DLOP_STEP u32 dlop_upsample_beside(u32 p, u32 n_samples)
 }
 
 /* out[i] = in[(x_first + i) / ratio]. */
-DLOP_STEP void dlop_upsample_replicate_row(const u8 *in, u32 ratio_x, u32 x_first, u32 n_out,
-                                           u8 *out)
+DLOP_STEP void dlop_upsample_replicate_row(DLOP_GLOBAL const u8 *in, u32 ratio_x, u32 x_first,
+                                           u32 n_out, DLOP_GLOBAL u8 *out)
 {
     u32 i;
 
@@ -58,7 +58,8 @@ DLOP_STEP void dlop_upsample_replicate_row(const u8 *in, u32 ratio_x, u32 x_firs
 }
 
 /* Even x: (3 near + left + 1) >> 2; odd x: (3 near + right + 2) >> 2. in: [n_samples]. */
-DLOP_STEP void dlop_upsample_h2v1_row(const u8 *in, u32 n_samples, u32 x_first, u32 n_out, u8 *out)
+DLOP_STEP void dlop_upsample_h2v1_row(DLOP_GLOBAL const u8 *in, u32 n_samples, u32 x_first,
+                                      u32 n_out, DLOP_GLOBAL u8 *out)
 {
     u32 i;
 
@@ -73,8 +74,8 @@ DLOP_STEP void dlop_upsample_h2v1_row(const u8 *in, u32 n_samples, u32 x_first, 
 
 /* Columns first: c = 3 near + far; then even x: (3 c + c left + 8) >> 4, odd x: (3 c + c right + 7)
  * >> 4. near, far: [n_samples]. */
-DLOP_STEP void dlop_upsample_h2v2_row(const u8 *near_row, const u8 *far_row, u32 n_samples,
-                                      u32 x_first, u32 n_out, u8 *out)
+DLOP_STEP void dlop_upsample_h2v2_row(DLOP_GLOBAL const u8 *near_row, DLOP_GLOBAL const u8 *far_row,
+                                      u32 n_samples, u32 x_first, u32 n_out, DLOP_GLOBAL u8 *out)
 {
     u32 i;
 
@@ -90,8 +91,8 @@ DLOP_STEP void dlop_upsample_h2v2_row(const u8 *near_row, const u8 *far_row, u32
 }
 
 /* Even y: (3 near + far + 1) >> 2; odd y: (3 near + far + 2) >> 2. */
-DLOP_STEP void dlop_upsample_h1v2_row(const u8 *near_row, const u8 *far_row, u32 y, u32 x_first,
-                                      u32 n_out, u8 *out)
+DLOP_STEP void dlop_upsample_h1v2_row(DLOP_GLOBAL const u8 *near_row, DLOP_GLOBAL const u8 *far_row,
+                                      u32 y, u32 x_first, u32 n_out, DLOP_GLOBAL u8 *out)
 {
     u32 i;
 

@@ -6,7 +6,7 @@
 #include "hw/core/arith.h"
 
 /* bytes: [128], a job of any content. */
-DLOP_STEP void dlop_job_read(const u8 *bytes, struct dlop_job *job_out)
+DLOP_STEP void dlop_job_read(DLOP_GLOBAL const u8 *bytes, struct dlop_job *job_out)
 {
     u32 i;
 
@@ -41,7 +41,8 @@ DLOP_STEP void dlop_job_read(const u8 *bytes, struct dlop_job *job_out)
 }
 
 /* bytes_out: [32]. */
-DLOP_STEP void dlop_completion_write(const struct dlop_completion *completion, u8 *bytes_out)
+DLOP_STEP void dlop_completion_write(const struct dlop_completion *completion,
+                                     DLOP_GLOBAL u8 *bytes_out)
 {
     u32 i;
 
