@@ -116,29 +116,57 @@ DLOP_STEP void dlop_axis_fill_px(const u8 fill[3], DLOP_GLOBAL u8 *rgbx_out, u64
     rgbx_out[px * DLOP_RGBX_BYTES + 3] = DLOP_RGBX_UNUSED;
 }
 
+/* One output's sums, and what they become: start, one multiply-add for each source pixel, round. */
+DLOP_STEP void dlop_axis_start(u32 precision_bits, s32 sum_out[3])
+{
+    u32 c;
+
+    for (c = 0; c < 3; c++) {
+        DLOP_HLS(UNROLL)
+        sum_out[c] = (s32)(1u << (precision_bits - 1));
+    }
+}
+
+/* rgbx: pixel px counts. */
+DLOP_STEP void dlop_axis_add(s32 weight, const u8 *rgbx, u64 px, s32 sum[3])
+{
+    u32 c;
+
+    for (c = 0; c < 3; c++) {
+        DLOP_HLS(UNROLL)
+        sum[c] += rgbx[px * DLOP_RGBX_BYTES + c] * weight;
+    }
+}
+
+DLOP_STEP void dlop_axis_round(const s32 sum[3], u32 precision_bits, u8 pixel_out[3])
+{
+    u32 c;
+
+    for (c = 0; c < 3; c++) {
+        DLOP_HLS(UNROLL)
+        pixel_out[c] = dlop_clamp_u8(sum[c] >> precision_bits);
+    }
+}
+
 /* One output pixel: output o of the table over source pixels first_px, first_px + step_px, ... of
  * in. Shared by both passes: on x pixels follow each other, on y they are a row apart. */
-DLOP_STEP void dlop_axis_pixel(DLOP_GLOBAL const u8 *table, u32 o, DLOP_GLOBAL const u8 *in_rgbx,
-                               u64 step_px, u64 first_px, u8 pixel_out[3])
+DLOP_STEP void dlop_axis_pixel(const u8 *table, u32 o, const u8 *in_rgbx, u64 step_px, u64 first_px,
+                               u8 pixel_out[3])
 {
     u32 n_taps = dlop_axis_n_taps(table), precision_bits = dlop_axis_precision_bits(table);
     u64 span = dlop_axis_span_at(o);
     u64 weights = dlop_axis_weights_at(dlop_axis_n_out(table), n_taps, o);
-    u32 start = dlop_u32_at(table, span), n = dlop_u32_at(table, span + 4), t, c;
+    u32 start = dlop_u32_at(table, span), n = dlop_u32_at(table, span + 4), t;
     s32 sum[3];
 
-    for (c = 0; c < 3; c++)
-        sum[c] = (s32)(1u << (precision_bits - 1));
+    dlop_axis_start(precision_bits, sum);
     for (t = 0; t < n; t++) {
         DLOP_HLS(PIPELINE II = 1)
         s32 weight = dlop_s32_at(table, weights + (u64)DLOP_AXIS_WEIGHT_BYTES * t);
-        u64 px = first_px + step_px * ((u64)start + t);
 
-        for (c = 0; c < 3; c++)
-            sum[c] += in_rgbx[px * DLOP_RGBX_BYTES + c] * weight;
+        dlop_axis_add(weight, in_rgbx, first_px + step_px * ((u64)start + t), sum);
     }
-    for (c = 0; c < 3; c++)
-        pixel_out[c] = dlop_clamp_u8(sum[c] >> precision_bits);
+    dlop_axis_round(sum, precision_bits, pixel_out);
 }
 
 /* The x pass over one row: [region width][4] in, [n_out][4] out. table: checked. */

@@ -128,17 +128,17 @@ DLOP_STEP s32 dlop_decode_single_mcu(const struct dlop_jpeg_frame *frame,
 }
 
 /* MCUs of a scan up to and including the last one that is needed. */
-DLOP_STEP u32 dlop_decode_n_mcus(const struct dlop_decode *decode,
-                                 const struct dlop_jpeg_scan *scan, s32 is_interleaved)
+DLOP_STEP u32 dlop_decode_n_mcus(const struct dlop_geometry *geometry,
+                                 const struct dlop_mcu_range *range,
+                                 const struct dlop_jpeg_scan *scan)
 {
-    const struct dlop_mcu_range *range = &decode->range;
-    const struct dlop_component_geometry *c = &decode->geometry.component[scan->component[0]];
+    const struct dlop_component_geometry *c = &geometry->component[scan->component[0]];
     u32 x_end, y_end;
 
     if (range->x_end == 0 || range->y_end == 0)
         return 0;
-    if (is_interleaved)
-        return (range->y_end - 1) * decode->geometry.mcus_x + range->x_end;
+    if (scan->n_components > 1)
+        return (range->y_end - 1) * geometry->mcus_x + range->x_end;
     x_end = dlop_min_u32(range->x_end * c->blocks_x, c->width_blocks);
     y_end = dlop_min_u32(range->y_end * c->blocks_y, c->height_blocks);
     return (y_end - 1) * c->width_blocks + x_end;
@@ -175,7 +175,7 @@ DLOP_STEP s32 dlop_decode_scan(const struct dlop_jpeg_frame *frame,
                                DLOP_GLOBAL u8 *planes)
 {
     s32 is_interleaved = scan->n_components > 1, status;
-    u32 n_mcus = dlop_decode_n_mcus(decode, scan, is_interleaved), mcu;
+    u32 n_mcus = dlop_decode_n_mcus(&decode->geometry, &decode->range, scan), mcu;
     u32 position = 0, next_rst = 0, n_bytes = 0, n_left_in_segment = 0;
     s32 segment_end =
         DLOP_OK; /* what ended the last segment: DLOP_OK a marker, DLOP_END the scan */

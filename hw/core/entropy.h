@@ -2,8 +2,9 @@
  * out.
  *
  * Key idea: DC and AC symbols share one loop body, one symbol per turn: refill by at most one
- * 32-bit word, find the code, cut code and value out of the same window. The block is never
- * cleared: a mask says which coefficients were written. Coefficients stay in zigzag order and
+ * 32-bit word, find the code, cut code and value out of the same window. The body is a step of its
+ * own (dlop_entropy_symbol), so that a card can take the turns of several images in rotation. The
+ * block is never cleared: a mask says which coefficients were written. Coefficients stay in zigzag order and
  * undequantised; hw/core/dequantise.h does the rest for the blocks that are needed.
  *
  * Worst case: 64 symbols and 64 * 27 bits per block. Whatever is read, memory is safe: positions
@@ -83,6 +84,52 @@ DLOP_STEP s32 dlop_entropy_value(u64 window, u32 code_bits, u32 size)
     return (s32)raw - (is_negative ? (s32)(1u << size) - 1 : 0);
 }
 
+/* What one symbol does to its block. */
+struct dlop_coef {
+    s32 value;
+    u32 position;           /* 0..63, zigzag; defined where is_stored */
+    u32 is_stored, is_last; /* of the block */
+    u32 code_bits;
+};
+
+/* Take one symbol. The caller has refilled the window, and looks after a block's last symbol
+ * whether bits past the segment's end were consumed (dlop_entropy_bits_left).
+ *
+ * dc, ac:     tables of the block's component.
+ * component:  0..2, index into state->prediction.
+ * k:          place in the block: 0 at its start, counted on.
+ * DLOP_OK, DLOP_ERR_BAD_DATA, DLOP_ERR_INEXACT.
+ */
+DLOP_STEP s32 dlop_entropy_symbol(const struct dlop_huff_table *dc,
+                                  const struct dlop_huff_table *ac, u32 component,
+                                  struct dlop_entropy *state, u32 *k, struct dlop_coef *coef_out)
+{
+    u32 is_ac = *k > 0, window = (u32)(state->window >> 48);
+    u32 entry = is_ac ? dlop_huff_find(ac, window) : dlop_huff_find(dc, window);
+    u32 size = DLOP_HUFF_SIZE(entry), position = *k + DLOP_HUFF_ADVANCE(entry) - 1;
+    u32 is_end = DLOP_HUFF_ADVANCE(entry) == DLOP_HUFF_ADVANCE_EOB;
+    s32 value;
+
+    if (entry & DLOP_HUFF_BAD || (position > 63 && !is_end))
+        return DLOP_ERR_BAD_DATA;
+    value = dlop_entropy_value(state->window, DLOP_HUFF_CODE_BITS(entry), size);
+    state->window <<= DLOP_HUFF_TOTAL_BITS(entry);
+    state->n_bits -= DLOP_HUFF_TOTAL_BITS(entry);
+    *k += DLOP_HUFF_ADVANCE(entry);
+    if (!is_ac) {
+        value += state->prediction[component];
+        state->prediction[component] = value;
+        if (value > DLOP_ENTROPY_MAX_DC || value < -DLOP_ENTROPY_MAX_DC)
+            return DLOP_ERR_INEXACT;
+    }
+    coef_out->value = value;
+    coef_out->position = position;
+    coef_out->is_stored = !is_ac || size != 0;
+    coef_out->is_last = *k > 63;
+    coef_out->code_bits = DLOP_HUFF_CODE_BITS(entry);
+    return DLOP_OK;
+}
+
 /* Decode the next block.
  *
  * bytes:      [state->end_bytes], the segment.
@@ -91,7 +138,7 @@ DLOP_STEP s32 dlop_entropy_value(u64 window, u32 code_bits, u32 size)
  * DLOP_OK, DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_INEXACT; after an error state and block
  * are of no use.
  */
-DLOP_STEP s32 dlop_entropy_block(DLOP_GLOBAL const u8 *bytes, const struct dlop_huff_table *dc,
+DLOP_STEP s32 dlop_entropy_block(const u8 *bytes, const struct dlop_huff_table *dc,
                                  const struct dlop_huff_table *ac, u32 component,
                                  struct dlop_entropy *state, struct dlop_coef_block *block_out)
 {
@@ -100,36 +147,18 @@ DLOP_STEP s32 dlop_entropy_block(DLOP_GLOBAL const u8 *bytes, const struct dlop_
 
     for (i = 0; i < 64; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        u32 is_ac = k > 0, entry, size, position;
-        s32 value;
+        struct dlop_coef coef;
+        s32 status;
 
         dlop_entropy_refill(bytes, state);
-        entry = is_ac ? dlop_huff_find(ac, (u32)(state->window >> 48))
-                      : dlop_huff_find(dc, (u32)(state->window >> 48));
-        if (entry & DLOP_HUFF_BAD)
-            return DLOP_ERR_BAD_DATA;
-        size = DLOP_HUFF_SIZE(entry);
-        value = dlop_entropy_value(state->window, DLOP_HUFF_CODE_BITS(entry), size);
-        state->window <<= DLOP_HUFF_TOTAL_BITS(entry);
-        state->n_bits -= DLOP_HUFF_TOTAL_BITS(entry);
-
-        position = k + DLOP_HUFF_ADVANCE(entry) - 1;
-        k += DLOP_HUFF_ADVANCE(entry);
-        if (DLOP_HUFF_ADVANCE(entry) == DLOP_HUFF_ADVANCE_EOB)
-            break;
-        if (position > 63)
-            return DLOP_ERR_BAD_DATA;
-        if (!is_ac) {
-            value += state->prediction[component];
-            state->prediction[component] = value;
-            if (value > DLOP_ENTROPY_MAX_DC || value < -DLOP_ENTROPY_MAX_DC)
-                return DLOP_ERR_INEXACT;
+        status = dlop_entropy_symbol(dc, ac, component, state, &k, &coef);
+        if (status != DLOP_OK)
+            return status;
+        if (coef.is_stored) {
+            block_out->coef[coef.position] = (s16)coef.value;
+            valid |= (u64)1 << coef.position;
         }
-        if (!is_ac || size != 0) {
-            block_out->coef[position] = (s16)value;
-            valid |= (u64)1 << position;
-        }
-        if (k > 63)
+        if (coef.is_last)
             break;
     }
     block_out->valid = valid;
