@@ -32,7 +32,7 @@ VERSION := $(shell sed -n 's/^.define DLOP_VERSION "\(.*\)"/\1/p' host/include/d
 COMMIT := $(or $(shell git describe --always --dirty --exclude='*' 2>/dev/null),unknown)
 
 # Goals that prepare the machine first, and goals that need no configuration at all.
-SETUP_GOALS := demo test check bench fuzz fuzz-smoke fuzz-guided photos vectors
+SETUP_GOALS := demo test check bench model fuzz fuzz-smoke fuzz-guided photos vectors
 PLAIN_GOALS := help setup clean
 GOALS := $(or $(MAKECMDGOALS),all)
 
@@ -173,7 +173,7 @@ clean: #: remove what was built, but not .venv
 	rm -rf build
 
 # ---- demo and test -------------------------------------------------------------------------------
-.PHONY: setup photos vectors demo test bench fuzz fuzz-smoke fuzz-guided fuzz-guided-run
+.PHONY: setup photos vectors demo test bench model fuzz fuzz-smoke fuzz-guided fuzz-guided-run
 PHOTO_SETS ?= imagenet tiny q90-420 large cifar
 
 setup: #: install what is missing: Debian packages, .venv
@@ -200,6 +200,9 @@ test: all tests photos vectors #: set up, build and run the tests (see T, TIER)
 
 bench: all build/photos/imagenet/stats.json #: images per second beside the script's own loader
 	$(Q)DLOP_PYTHON=$(PYTHON) $(B)/dlop bench loader --data build/photos/imagenet/train --cores 1
+
+model: $(B)/tests/bench/card_model build/photos/imagenet/stats.json #: what the cycle model says of cards
+	$(Q)$< $(if $(JSON),--json) build/photos/imagenet
 
 vectors: build/vectors/manifest.tsv #: files of every kind for tests and fuzzing
 build/vectors/manifest.tsv: tests/vectors/make_vectors build/photos/tiny/stats.json

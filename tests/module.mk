@@ -47,6 +47,7 @@ TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
 
 # Programs that time parts of the library; not tests.
 TEST_LIBS_tests/bench/decode_bench := -lturbojpeg -ljpeg
+TEST_LIBS_tests/bench/card_model := -ljansson
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(TEST_LIBS_tests/bench/$*) $(LDLIBS)

@@ -1,0 +1,125 @@
+/* Cycle model of the card entry points: counts of work in, clock cycles of each stage out.
+ *
+ * Key idea: a stage of the pipeline takes a number of clocks that follows from counts (bytes,
+ * symbols, blocks, samples) and from a few widths of the engine. Stages run at the same time, so
+ * the slowest one gives the rate; filling the pipeline and starting a launch come on top. All
+ * arithmetic is in whole numbers and rounds up.
+ *
+ * Nothing here was measured on a card. What a tool confirmed and what is assumed is a table of
+ * its own (timing_card.h). Not here: where counts come from (timing_work.h), how many engines a
+ * card holds (timing_card.h).
+ */
+#ifndef DLOP_SIM_TIMING_H
+#define DLOP_SIM_TIMING_H
+
+#include "hw/abi/abi.h"
+
+/* Stages in the order of the data. X(name, text) */
+#define DLOP_TIMING_STAGES(X)                                                                      \
+    X(FETCH, "fetch")         /* bytes from card memory: records, source, axis tables */           \
+    X(TABLES, "tables")       /* Huffman decode tables of an image */                              \
+    X(UNSTUFF, "unstuff")     /* stuffed bytes of the scans */                                     \
+    X(ENTROPY, "entropy")     /* symbols */                                                        \
+    X(HAND_OVER, "hand-over") /* the same, with waits where a block is shorter than its IDCT */    \
+    X(IDCT, "idct")           /* blocks transformed */                                             \
+    X(COLOUR, "colour")       /* upsampling and colour: pixels of the region */                    \
+    X(X_AXIS, "x axis")       /* horizontal pass */                                                \
+    X(Y_AXIS, "y axis")       /* vertical pass */                                                  \
+    X(PACK, "pack")           /* pixels of the output through the tables */                        \
+    X(STORE, "store")         /* bytes of the output to card memory */
+
+#define DLOP_TIMING_STAGE_ENUMERATOR(name, text) DLOP_TIMING_##name,
+enum dlop_timing_stage { DLOP_TIMING_STAGES(DLOP_TIMING_STAGE_ENUMERATOR) DLOP_TIMING_STAGE_COUNT };
+#undef DLOP_TIMING_STAGE_ENUMERATOR
+
+/* Name of a stage as the tables print it. Any thread. */
+const char *dlop_timing_stage_name(u32 stage);
+
+/* Tap widths whose steps are counted: 1, 2, 4, 8, 16 taps in one clock. */
+#define DLOP_TIMING_TAP_WIDTHS 5
+/* A block has 1 to 64 symbols, a code 1 to 16 bits. */
+#define DLOP_TIMING_BLOCK_SYMBOLS 65
+#define DLOP_TIMING_CODE_BITS     17
+
+/* One resampling pass. steps[i]: sum over all outputs of ceil(taps / 2^i), at least one each. */
+struct dlop_timing_axis {
+    u64 inputs, outputs; /* pixels in and out of the pass */
+    u64 rows;            /* x pass: rows; y pass: rows that come in */
+    u64 steps[DLOP_TIMING_TAP_WIDTHS];
+};
+
+/* What one job makes an engine do. Zeroed where a stage has nothing to do. */
+struct dlop_timing_work {
+    u64 host_in_bytes, host_out_bytes; /* over PCIe */
+    u64 read_bytes, write_bytes;       /* by the engine, from and to card memory */
+    u64 scan_bytes;                    /* stuffed, RSTn markers included */
+    u64 n_tables;                      /* Huffman tables built */
+    u64 symbols;
+    u64 wide_symbols;                                /* code and value longer than 15 bits */
+    u64 symbols_by_code_bits[DLOP_TIMING_CODE_BITS]; /* [bits of the code] */
+    u64 blocks_parsed, blocks_transformed;
+    /* [symbols of the block]: transformed blocks. All zero: not known, no waits are counted. */
+    u64 blocks_by_symbols[DLOP_TIMING_BLOCK_SYMBOLS];
+    u64 n_mcu_rows; /* rows of MCUs with transformed blocks, of all scans */
+    u64 pixels;     /* of the region */
+    struct dlop_timing_axis x, y;
+    u64 out_pixels;
+};
+
+/* Widths of an engine. Every field is at least 1 unless it says otherwise. */
+struct dlop_timing_engine {
+    const char *name;
+    u32 clock_hz;
+    u32 bus_bytes;     /* of each memory port per clock */
+    u32 table_clocks;  /* to build one Huffman table */
+    u32 unstuff_bytes; /* stuffed bytes per clock */
+    u32 contexts;      /* images that take turns in the entropy stage */
+    u32 symbol_clocks; /* from one symbol to the next of the same image (initiation interval of
+                            a single context) */
+    u32 lookup_bits;   /* longer codes take more turns */
+    u32 long_turns;    /* 0..: extra turns of a long code */
+    u32 wide_turns;    /* 0..: extra turns where code and value exceed 15 bits */
+    u32 block_clocks;  /* 0..: extra clocks of each block in the entropy stage */
+    u32 idct_clocks;   /* per block */
+    u32 colour_px;     /* pixels per clock */
+    u32 x_px;          /* pixels read per clock by the horizontal pass */
+    u32 x_outputs;     /* outputs worked on at a time */
+    u32 x_taps_log2;   /* 0..4: taps per output and clock */
+    u32 y_px;          /* samples (all channels) per clock in the vertical pass */
+    u32 pack_px;       /* pixels per clock */
+    u32 fill_rows;     /* 0..: rows of the horizontal pass before the first output row */
+    u32 launch_clocks; /* 0..: start of a launch as the host sees it */
+    u32 jobs_per_launch;
+    u32 drains; /* 1: a job enters when the last one has left; 0: they follow each other */
+};
+
+struct dlop_timing_cycles {
+    u64 stage[DLOP_TIMING_STAGE_COUNT];
+    u64 fill;    /* until the first output, when the pipeline is empty */
+    u64 launch;  /* this job's part of starting a launch */
+    u64 total;   /* of one job among many */
+    u32 binding; /* dlop_timing_slowest_stage */
+};
+
+/* The slowest stage. Where the hand-over is, it is called after the slower one of its neighbours,
+ * entropy stage and IDCT: it only waits for them. */
+u32 dlop_timing_slowest_stage(const u64 stage[DLOP_TIMING_STAGE_COUNT]);
+
+/* Cycles of each stage for one job. Any thread, no allocation. */
+void dlop_timing_predict(const struct dlop_timing_work *work,
+                         const struct dlop_timing_engine *engine,
+                         struct dlop_timing_cycles *cycles_out);
+
+/* total of dlop_timing_predict, for a virtual clock. Any thread, no allocation. */
+u64 dlop_timing_job_cycles(const struct dlop_timing_work *work,
+                           const struct dlop_timing_engine *engine);
+
+/* Count-independent estimate of the entropy stage from bytes: 1.43 clocks per byte of JPEG, the
+ * mean over photographs of a decoder with one symbol per clock. */
+u64 dlop_timing_entropy_of_bytes(u64 jpeg_bytes);
+
+/* Engines by number, null past the last; the first is the one that hw/top is written for. The
+ * others are the published decoders, as far as their sources say. */
+const struct dlop_timing_engine *dlop_timing_engine_at(u32 i);
+
+#endif

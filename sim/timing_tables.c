@@ -1,0 +1,295 @@
+/* The figures that the cycle model rests on: engines, their parts, cards, assumptions.
+ *
+ * Sources are named in each row. "published" means that somebody else's tool or card gave the
+ * figure, for the design or card that the row names; "ASSUMED" that none did. Ours are all assumed:
+ * no vendor tool was run on hw/top.
+ */
+#include <stddef.h>
+
+#include "sim/timing_card.h"
+
+#define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+
+/* ---- engines ---- */
+
+static const struct dlop_timing_engine engines[] = {
+    {
+        .name = "dlop",
+        .clock_hz = 300000000,
+        .bus_bytes = 64,
+        .table_clocks = 1296, /* 16 lengths, 256 symbols, 1024 entries of the lookup */
+        .unstuff_bytes = 1,
+        .contexts = 4,
+        .symbol_clocks = 4,
+        .lookup_bits = 10,
+        .long_turns = 1,
+        .idct_clocks = 8,
+        .colour_px = 4,
+        .x_px = 4,
+        .x_outputs = 2,
+        .x_taps_log2 = 2,
+        .y_px = 2,
+        .pack_px = 1,
+        .fill_rows = 3,
+        .launch_clocks = 30000,
+        .jobs_per_launch = 64,
+        .drains = 0,
+    },
+    {
+        /* Header of Vitis_Libraries codec L1: one symbol per clock, 9-bit table, codes beyond it
+         * over four more clocks, wide values over one more. Entropy stage only. */
+        .name = "vitis-l1",
+        .clock_hz = 270000000,
+        .bus_bytes = 64,
+        .unstuff_bytes = 2,
+        .contexts = 1,
+        .symbol_clocks = 1,
+        .lookup_bits = 9,
+        .long_turns = 4,
+        .wide_turns = 1,
+        .idct_clocks = 1,
+        .colour_px = 64,
+        .x_px = 64,
+        .x_outputs = 64,
+        .x_taps_log2 = 4,
+        .y_px = 64,
+        .pack_px = 64,
+        .jobs_per_launch = 1,
+    },
+    {
+        /* The whole decoder of the same library. 15 clocks per block besides its symbols are what
+         * its published run takes more than the entropy stage alone (211.7 k and 118.0 k clocks
+         * for 6,144 blocks): an inference from two figures. */
+        .name = "vitis-l2",
+        .clock_hz = 243000000,
+        .bus_bytes = 64,
+        .unstuff_bytes = 2,
+        .contexts = 1,
+        .symbol_clocks = 1,
+        .lookup_bits = 9,
+        .long_turns = 4,
+        .wide_turns = 1,
+        .block_clocks = 15,
+        .idct_clocks = 8,
+        .colour_px = 64,
+        .x_px = 64,
+        .x_outputs = 64,
+        .x_taps_log2 = 4,
+        .y_px = 64,
+        .pack_px = 64,
+        .jobs_per_launch = 1,
+    },
+    {
+        /* Source of ultraembedded/core_jpeg: three states per symbol, two more per block, 66
+         * clocks per transform. */
+        .name = "core_jpeg",
+        .clock_hz = 75000000,
+        .bus_bytes = 4,
+        .unstuff_bytes = 1,
+        .contexts = 1,
+        .symbol_clocks = 3,
+        .lookup_bits = 16,
+        .block_clocks = 2,
+        .idct_clocks = 66,
+        .colour_px = 64,
+        .x_px = 64,
+        .x_outputs = 64,
+        .x_taps_log2 = 4,
+        .y_px = 64,
+        .pack_px = 64,
+        .jobs_per_launch = 1,
+    },
+};
+
+const struct dlop_timing_engine *dlop_timing_engine_at(u32 i)
+{
+    return i < COUNT_OF(engines) ? &engines[i] : NULL;
+}
+
+/* ---- parts of our engine: LUT, FF, BRAM36, URAM, DSP ---- */
+
+static const struct dlop_timing_part parts[] = {
+    {"decoder",
+     {24600, 23700, 28, 0, 39},
+     DLOP_TIMING_PUBLISHED,
+     "Vitis_Libraries codec L2, whole decoder with its memory ports, 243 MHz; ours is of the same "
+     "shape but was not synthesised by a vendor tool"},
+    {"contexts",
+     {1000, 1000, 12, 0, 0},
+     DLOP_TIMING_ASSUMED,
+     "three more sets of four tables of 1,024 words: arithmetic; logic guessed"},
+    {"row buffers",
+     {0, 0, 0, 24, 0},
+     DLOP_TIMING_ASSUMED,
+     "3 planes x 16 rows x 4,096 samples for each of four contexts: arithmetic"},
+    {"upsample, colour",
+     {2000, 2000, 0, 0, 16},
+     DLOP_TIMING_ASSUMED,
+     "four multiplications per pixel, 4 pixels per clock: arithmetic; logic guessed"},
+    {"resize",
+     {15000, 15000, 29, 0, 168},
+     DLOP_TIMING_PUBLISHED,
+     "Vitis resize, 8 pixels per clock, 341 MHz; its FF were not published and are taken as its "
+     "LUT"},
+    {"pack, ports",
+     {4000, 6000, 16, 0, 0},
+     DLOP_TIMING_ASSUMED,
+     "tables of 3 x 256 x 8 bytes, port adapters beyond those of the decoder: guessed"},
+};
+
+const struct dlop_timing_part *dlop_timing_part_at(u32 i)
+{
+    return i < COUNT_OF(parts) ? &parts[i] : NULL;
+}
+
+/* ---- cards ---- */
+
+#define GEN3X16_SOURCE                                                                             \
+    "XDMA on a U250, Gen3 x16: 11.6 GB/s to and 12.2 GB/s from the card (Xilinx/XRT PR 950); "     \
+    "both directions at once not measured"
+
+#define U280_REGIONS                                                                               \
+    {                                                                                              \
+        {369000, 746000, 507, 320, 2733}, {333000, 675000, 468, 320, 2877},                        \
+        {                                                                                          \
+            367000, 729000, 512, 320, 2880                                                         \
+        }                                                                                          \
+    }
+
+static const struct dlop_timing_card cards[] = {
+    {
+        .name = "U50",
+        .n_regions = 2,
+        .region = {{365000, 730000, 564, 304, 2580}, {365000, 730000, 564, 304, 2580}},
+        .trust = DLOP_TIMING_PUBLISHED,
+        .source = "UG1120 as quoted by finn; HBM at 316 GB/s, less than the 460 of its stacks: "
+                  "recalled from the data sheet, not found again",
+        .memory_mbytes_per_s = 316000,
+        .pcie_in_mbytes_per_s = 11600,
+        .pcie_out_mbytes_per_s = 12200,
+        .pcie_source = GEN3X16_SOURCE,
+    },
+    {
+        .name = "U55C",
+        .n_regions = 3,
+        .region = U280_REGIONS,
+        .source = "regions of the U280 taken over, as finn does; HBM 460 GB/s (UG1393)",
+        .memory_mbytes_per_s = 460000,
+        .pcie_in_mbytes_per_s = 11600,
+        .pcie_out_mbytes_per_s = 12200,
+        .pcie_source = GEN3X16_SOURCE,
+    },
+    {
+        .name = "U200",
+        .n_regions = 3,
+        .region = {{355000, 723000, 638, 320, 2265},
+                   {355000, 723000, 638, 320, 2265},
+                   {160000, 331000, 326, 160, 1317}},
+        .n_controllers = 2,
+        .trust = DLOP_TIMING_PUBLISHED,
+        .source = "UG1120 as quoted by finn; two of four DDR4 channels in use (UG1393: 19.25 GB/s "
+                  "each)",
+        .memory_mbytes_per_s = 38500,
+        .pcie_in_mbytes_per_s = 11600,
+        .pcie_out_mbytes_per_s = 12200,
+        .pcie_source = GEN3X16_SOURCE,
+    },
+    {
+        .name = "U250",
+        .n_regions = 4,
+        .region = {{345000, 690000, 500, 320, 2877},
+                   {345000, 690000, 500, 320, 2877},
+                   {345000, 690000, 500, 320, 2877},
+                   {345000, 690000, 500, 320, 2877}},
+        .n_controllers = 2,
+        .trust = DLOP_TIMING_PUBLISHED,
+        .source = "UG1120 as quoted by finn; two of four DDR4 channels in use (UG1393: 19.25 GB/s "
+                  "each)",
+        .memory_mbytes_per_s = 38500,
+        .pcie_in_mbytes_per_s = 11600,
+        .pcie_out_mbytes_per_s = 12200,
+        .pcie_trust = DLOP_TIMING_PUBLISHED,
+        .pcie_source = GEN3X16_SOURCE,
+    },
+    {
+        .name = "U280",
+        .n_regions = 3,
+        .region = U280_REGIONS,
+        .trust = DLOP_TIMING_PUBLISHED,
+        .source = "UG1120 as quoted by finn; HBM 460 GB/s (UG1393)",
+        .memory_mbytes_per_s = 460000,
+        .pcie_in_mbytes_per_s = 11600,
+        .pcie_out_mbytes_per_s = 12200,
+        .pcie_source = GEN3X16_SOURCE,
+    },
+    {
+        .name = "VCK5000",
+        .n_regions = 1,
+        .region = {{899840, 1799680, 967, 463, 1968}},
+        .source = "whole die of the XCVC1902, shell not taken off; four DDR4 channels behind the "
+                  "NoC at 25.6 GB/s: recalled, not found again",
+        .memory_mbytes_per_s = 102400,
+        .pcie_in_mbytes_per_s = 11600,
+        .pcie_out_mbytes_per_s = 12200,
+        .pcie_source = "Gen4 x8 has the raw rate of Gen3 x16: that card's figures taken over",
+    },
+    {
+        .name = "V80",
+        .n_regions = 3,
+        .region = {{858000, 1716000, 1247, 641, 3616},
+                   {858000, 1716000, 1247, 641, 3616},
+                   {858000, 1716000, 1247, 641, 3616}},
+        .source = "whole die in three equal regions (2,574 K LUT, 132 Mb BRAM, 541 Mb URAM, 10,848 "
+                  "DSP), shell not taken off: recalled, not found again; HBM 460 GB/s as in the "
+                  "board's documentation (the product sheet says 820)",
+        .memory_mbytes_per_s = 460000,
+        .pcie_in_mbytes_per_s = 24000,
+        .pcie_out_mbytes_per_s = 24000,
+        .pcie_source = "Gen5 x8, about 32 GB/s raw (board documentation), three quarters of it",
+    },
+};
+
+const struct dlop_timing_card *dlop_timing_card_at(u32 i)
+{
+    return i < COUNT_OF(cards) ? &cards[i] : NULL;
+}
+
+/* ---- assumptions, the most doubtful first ---- */
+
+static const struct dlop_timing_assumption assumptions[] = {
+    {"II of the entropy loop",
+     "1 symbol per clock over 4 contexts, 4 clocks from one symbol to "
+     "the next of an image",
+     "length-and-shift path alone in hand-written RTL (Yosys): 2.8 ns with three contexts, 5.1 ns "
+     "with one. An open C-to-RTL tool, which does not pipeline loops, took 7.2 to 10.2 clocks",
+     DLOP_TIMING_ASSUMED},
+    {"clock", "300 MHz", "default of the shells; Vitis codec L1 and L2 reached 270 and 243 MHz",
+     DLOP_TIMING_ASSUMED},
+    {"indexed, coefficients", "an engine could start at a crop, or take packed coefficients",
+     "projections: no job kind and no entry point for them exists", DLOP_TIMING_ASSUMED},
+    {"unstuff", "1 byte per clock", "II of the loop in hw/core/unstuff.h", DLOP_TIMING_ASSUMED},
+    {"hand-over", "two block buffers, no clearing", "hw/core/entropy.h returns a mask instead",
+     DLOP_TIMING_ASSUMED},
+    {"IDCT", "8 clocks per block",
+     "8 samples per clock; Vitis has one row and one column per clock", DLOP_TIMING_ASSUMED},
+    {"colour", "4 pixels per clock", "row buffers in 4 banks", DLOP_TIMING_ASSUMED},
+    {"x axis", "4 pixels in, 2 outputs of 4 taps per clock", "row buffer in banks by x mod 4",
+     DLOP_TIMING_ASSUMED},
+    {"y axis", "2 samples per clock, each row once", "accumulators for the outputs that it reaches",
+     DLOP_TIMING_ASSUMED},
+    {"fill", "once per launch", "stages take the next image while the last one is on its way",
+     DLOP_TIMING_ASSUMED},
+    {"launch", "100 us for 64 images", "an emulation of XRT took 125 to 180 us",
+     DLOP_TIMING_ASSUMED},
+    {"engine", "sum of the parts", "see the parts", DLOP_TIMING_ASSUMED},
+    {"filling of a region", "70 % LUT, 50 % FF, 80 % BRAM, URAM and DSP", "limits that finn uses",
+     DLOP_TIMING_PUBLISHED},
+    {"DDR4 controller", "33 K LUT, 45 K FF, 100 BRAM36", "finn", DLOP_TIMING_PUBLISHED},
+    {"PCIe", "both directions at once at their single rates", "see the cards", DLOP_TIMING_ASSUMED},
+    {"card memory", "70 % of the peak rate", "rule of thumb", DLOP_TIMING_ASSUMED},
+};
+
+const struct dlop_timing_assumption *dlop_timing_assumption_at(u32 i)
+{
+    return i < COUNT_OF(assumptions) ? &assumptions[i] : NULL;
+}

@@ -1,0 +1,320 @@
+/* Counts the work of a real job: see timing_work.h. */
+#include "sim/timing_work.h"
+
+#include "hw/top/top.h"
+
+const char *dlop_timing_mode_name(u32 mode)
+{
+    static const char *const names[] = {"cold", "indexed", "coefficients"};
+
+    return mode < DLOP_TIMING_MODE_COUNT ? names[mode] : "?";
+}
+
+/* ---- one block ---- */
+
+/* What the block just decoded took. */
+struct block_count {
+    u32 symbols, wide_symbols;
+    u32 by_code_bits[DLOP_TIMING_CODE_BITS];
+};
+
+static u64 consumed_bits(const struct dlop_timing_walk *walk, const struct dlop_entropy *state)
+{
+    return (u64)((s64)walk->segment_bytes * 8 - dlop_entropy_bits_left(state));
+}
+
+/* Go through the symbols of a block that is known to be valid. state: as it was before it. */
+static void count_symbols(const u8 *segment, const struct dlop_huff_table *dc,
+                          const struct dlop_huff_table *ac, struct dlop_entropy state,
+                          struct block_count *count_out)
+{
+    *count_out = (struct block_count){0};
+    for (u32 k = 0; k <= 63;) {
+        u32 entry;
+
+        dlop_entropy_refill(segment, &state);
+        entry = dlop_huff_find(k == 0 ? dc : ac, (u32)(state.window >> 48));
+        state.window <<= DLOP_HUFF_TOTAL_BITS(entry);
+        state.n_bits -= DLOP_HUFF_TOTAL_BITS(entry);
+        k += DLOP_HUFF_ADVANCE(entry);
+        count_out->symbols++;
+        count_out->wide_symbols += DLOP_HUFF_TOTAL_BITS(entry) > 15;
+        count_out->by_code_bits[DLOP_HUFF_CODE_BITS(entry)]++;
+    }
+}
+
+static void add_symbols(struct dlop_timing_work *work, const struct block_count *count,
+                        s32 is_needed)
+{
+    work->symbols += count->symbols;
+    work->wide_symbols += count->wide_symbols;
+    for (u32 i = 0; i < DLOP_TIMING_CODE_BITS; i++)
+        work->symbols_by_code_bits[i] += count->by_code_bits[i];
+    work->blocks_parsed++;
+    if (is_needed) {
+        work->blocks_transformed++;
+        work->blocks_by_symbols[count->symbols]++;
+    }
+}
+
+/* Packed form of a block: last position and width class, DC, mask of the AC positions, the AC
+ * values as half bytes, bytes or pairs. */
+static u64 packed_bytes(const struct dlop_coef_block *block)
+{
+    u64 n_values = 0, last = 0;
+    s32 largest = 0;
+
+    for (u32 i = 1; i < 64; i++) {
+        if (block->valid >> i & 1) {
+            s32 value = block->coef[i], magnitude = value < 0 ? -value - 1 : value;
+
+            n_values++;
+            last = i;
+            largest = magnitude > largest ? magnitude : largest;
+        }
+    }
+    return 3 + (last + 7) / 8 +
+           (largest < 8     ? (n_values + 1) / 2
+            : largest < 128 ? n_values
+                            : 2 * n_values);
+}
+
+/* Decode one block of entry `entry` of the scan and count it. */
+static s32 count_block(struct dlop_timing_walk *walk, u32 entry, s32 is_needed, s32 is_indexed)
+{
+    struct dlop_decode *decode = &walk->image.decode;
+    struct dlop_timing_work *packed = &walk->work[DLOP_TIMING_COEFFICIENTS];
+    struct dlop_entropy before = decode->entropy;
+    struct block_count count;
+    s32 status = dlop_entropy_block(walk->segment, &decode->dc[entry], &decode->ac[entry], entry,
+                                    &decode->entropy, &decode->block);
+
+    if (status != DLOP_OK)
+        return status;
+    count_symbols(walk->segment, &decode->dc[entry], &decode->ac[entry], before, &count);
+    add_symbols(&walk->work[DLOP_TIMING_COLD], &count, is_needed);
+    if (is_indexed)
+        add_symbols(&walk->work[DLOP_TIMING_INDEXED], &count, is_needed);
+    if (is_needed) {
+        packed->blocks_transformed++;
+        packed->scan_bytes += packed_bytes(&decode->block);
+    }
+    return DLOP_OK;
+}
+
+/* ---- one MCU ---- */
+
+/* Where an MCU stands in its scan, and what is wanted of the scan: columns [x_begin, x_end) of rows
+ * [y_begin, y_end). */
+struct scan_shape {
+    const struct dlop_jpeg_scan *scan;
+    u32 mcus_x, n_mcus, n_rows;
+    u32 x_begin, x_end, y_begin, y_end;
+};
+
+static void shape_of_scan(const struct dlop_decode *decode, const struct dlop_jpeg_scan *scan,
+                          struct scan_shape *shape_out)
+{
+    const struct dlop_mcu_range *range = &decode->range;
+    const struct dlop_component_geometry *c = &decode->geometry.component[scan->component[0]];
+    s32 is_interleaved = scan->n_components > 1;
+    u32 blocks_x = is_interleaved ? 1 : c->blocks_x, blocks_y = is_interleaved ? 1 : c->blocks_y;
+    u32 height = is_interleaved ? decode->geometry.mcus_y : c->height_blocks;
+
+    shape_out->scan = scan;
+    shape_out->mcus_x = is_interleaved ? decode->geometry.mcus_x : c->width_blocks;
+    shape_out->n_mcus = dlop_decode_n_mcus(decode, scan, is_interleaved);
+    shape_out->x_begin = range->x_begin * blocks_x;
+    shape_out->x_end = dlop_min_u32(range->x_end * blocks_x, shape_out->mcus_x);
+    shape_out->y_begin = range->y_begin * blocks_y;
+    shape_out->y_end = dlop_min_u32(range->y_end * blocks_y, height);
+    shape_out->n_rows = shape_out->n_mcus == 0 ? 0 : shape_out->y_end - shape_out->y_begin;
+}
+
+/* The indexed reading that goes on ends here: count the stuffed bytes that hold it. */
+static void end_piece(struct dlop_timing_walk *walk)
+{
+    u64 end = (consumed_bits(walk, &walk->image.decode.entropy) + 7) / 8;
+
+    if (!walk->is_in_piece)
+        return;
+    walk->is_in_piece = 0;
+    for (u64 i = walk->piece_begin_bit / 8; i < end; i++)
+        walk->work[DLOP_TIMING_INDEXED].scan_bytes += walk->segment[i] == 0xff ? 2 : 1;
+}
+
+static s32 count_mcu(struct dlop_timing_walk *walk, const struct scan_shape *shape, u32 mcu)
+{
+    struct dlop_decode *decode = &walk->image.decode;
+    u32 x = mcu % shape->mcus_x, y = mcu / shape->mcus_x;
+    s32 is_row = y >= shape->y_begin && y < shape->y_end && x < shape->x_end;
+    s32 is_needed = is_row && x >= shape->x_begin;
+    s32 is_indexed =
+        is_row && x >= shape->x_begin / DLOP_TIMING_INDEX_MCUS * DLOP_TIMING_INDEX_MCUS;
+
+    if (!is_indexed || x == 0)
+        end_piece(walk);
+    if (is_indexed && !walk->is_in_piece) {
+        walk->is_in_piece = 1;
+        walk->piece_begin_bit = consumed_bits(walk, &decode->entropy);
+        walk->work[DLOP_TIMING_INDEXED].read_bytes += DLOP_TIMING_INDEX_BYTES;
+    }
+    for (u32 i = 0; i < shape->scan->n_components; i++) {
+        const struct dlop_component_geometry *c =
+            &decode->geometry.component[shape->scan->component[i]];
+        u32 n_blocks = shape->scan->n_components > 1 ? c->blocks_x * c->blocks_y : 1;
+
+        for (u32 b = 0; b < n_blocks; b++) {
+            s32 status = count_block(walk, i, is_needed, is_indexed);
+            if (status != DLOP_OK)
+                return status;
+        }
+    }
+    return DLOP_OK;
+}
+
+/* ---- one scan ---- */
+
+/* Unstuff the next restart segment. *end: what ended the last one, DLOP_OK or DLOP_END. */
+static s32 next_segment(struct dlop_timing_walk *walk, const struct dlop_jpeg_scan *scan,
+                        const u8 *bytes, u32 state[2], u8 *segment, s32 *end)
+{
+    u32 begin = state[0];
+
+    if (begin != 0 && dlop_entropy_bits_left(&walk->image.decode.entropy) > 7)
+        return DLOP_ERR_BAD_DATA;
+    if (*end != DLOP_OK)
+        return DLOP_ERR_TRUNCATED;
+    end_piece(walk);
+    *end = dlop_unstuff_segment(bytes + scan->begin_bytes, scan->end_bytes - scan->begin_bytes,
+                                &state[0], &state[1], segment, &walk->segment_bytes);
+    if (*end < 0)
+        return *end;
+    walk->work[DLOP_TIMING_COLD].scan_bytes += state[0] - begin;
+    dlop_entropy_init(&walk->image.decode.entropy, walk->segment_bytes);
+    return DLOP_OK;
+}
+
+static s32 count_scan(struct dlop_timing_walk *walk, const struct dlop_jpeg_scan *scan,
+                      const u8 *bytes, u8 *segment)
+{
+    struct scan_shape shape;
+    u32 state[2] = {0, 0}; /* position, number of the next RSTn */
+    s32 end = DLOP_OK,
+        status = dlop_decode_build_tables(&walk->image.frame, scan, &walk->image.decode);
+    u32 n_left = 0;
+
+    shape_of_scan(&walk->image.decode, scan, &shape);
+    walk->segment = segment;
+    walk->is_in_piece = 0;
+    for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
+        walk->work[mode].n_mcu_rows += shape.n_rows;
+        if (mode != DLOP_TIMING_COEFFICIENTS)
+            walk->work[mode].n_tables += 2u * scan->n_components;
+    }
+    for (u32 mcu = 0; mcu < shape.n_mcus && status == DLOP_OK; mcu++) {
+        if (n_left == 0) {
+            status = next_segment(walk, scan, bytes, state, segment, &end);
+            n_left = scan->restart_interval ? scan->restart_interval : 0xffffffffu;
+        }
+        if (status == DLOP_OK)
+            status = count_mcu(walk, &shape, mcu);
+        n_left--;
+    }
+    if (status == DLOP_OK)
+        end_piece(walk);
+    return status;
+}
+
+/* All scans; then the bytes that each mode takes in. */
+static s32 count_jpeg(const struct dlop_job *job, const struct dlop_image_memory *memory,
+                      struct dlop_timing_walk *walk)
+{
+    const struct dlop_jpeg_frame *frame = &walk->image.frame;
+    const u32 rect[4] = {job->roi_x_px, job->roi_y_px, job->roi_width_px, job->roi_height_px};
+    s32 status = DLOP_OK;
+
+    for (u32 i = 0; i < frame->n_scans; i++) {
+        if (memory->scratch_bytes < frame->scan[i].end_bytes - frame->scan[i].begin_bytes)
+            return DLOP_ERR_TOO_SMALL;
+    }
+    dlop_region_mcus(&walk->image.decode.geometry, rect, &walk->image.decode.range);
+    for (u32 i = 0; i < frame->n_scans && status == DLOP_OK; i++)
+        status = count_scan(walk, &frame->scan[i], memory->in + job->in_offset, memory->scratch);
+    for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
+        struct dlop_timing_work *work = &walk->work[mode];
+
+        work->read_bytes += DLOP_FRAME_BYTES + work->scan_bytes;
+        /* Today's host sends the whole file; the other modes need no more than is read. */
+        work->host_in_bytes =
+            mode == DLOP_TIMING_COLD ? work->host_in_bytes + job->in_bytes : work->read_bytes;
+    }
+    walk->work[DLOP_TIMING_COEFFICIENTS].scan_bytes = 0;
+    return status;
+}
+
+/* ---- what all modes share ---- */
+
+/* A pass along one axis over `lines` rows (x) or columns (y). */
+static void count_axis(const u8 *table, u32 n_in, u64 lines, struct dlop_timing_axis *axis_out)
+{
+    u32 n_out = dlop_axis_n_out(table);
+
+    axis_out->inputs = n_in * lines;
+    axis_out->outputs = n_out * lines;
+    for (u32 o = 0; o < n_out; o++) {
+        u32 n = dlop_u32_at(table, dlop_axis_span_at(o) + 4);
+
+        for (u32 i = 0; i < DLOP_TIMING_TAP_WIDTHS; i++) {
+            u32 taps = 1u << i;
+            axis_out->steps[i] += lines * (n <= taps ? 1 : dlop_ceil_div(n, taps));
+        }
+    }
+}
+
+static void count_axes(const struct dlop_job *job, const u8 *in, struct dlop_timing_work *work)
+{
+    s32 is_x_first = job->pass_order == DLOP_PASS_X_FIRST;
+    u32 n_rows = is_x_first ? job->roi_height_px : job->out_height_px;
+    u32 n_columns = is_x_first ? job->out_width_px : job->roi_width_px;
+    const u8 *x_table = in + job->x_axis_offset, *y_table = in + job->y_axis_offset;
+
+    count_axis(x_table, job->roi_width_px, n_rows, &work->x);
+    count_axis(y_table, job->roi_height_px, n_columns, &work->y);
+    work->x.rows = n_rows;
+    work->y.rows = job->roi_height_px;
+    work->read_bytes = DLOP_AXIS_BYTES(job->out_width_px, dlop_axis_n_taps(x_table)) +
+                       DLOP_AXIS_BYTES(job->out_height_px, dlop_axis_n_taps(y_table));
+}
+
+static void count_common(const struct dlop_job *job, const u8 *in, struct dlop_timing_work *work)
+{
+    *work = (struct dlop_timing_work){0};
+    if (job->kind != DLOP_JOB_TENSOR)
+        count_axes(job, in, work);
+    work->read_bytes += DLOP_TOP_JOB_BYTES;
+    work->host_in_bytes = work->read_bytes;
+    work->pixels = (u64)job->roi_width_px * job->roi_height_px;
+    if (job->kind != DLOP_JOB_JPEG) {
+        work->read_bytes += work->pixels * job->src_channels;
+        work->host_in_bytes += job->in_bytes;
+    }
+    work->out_pixels = (u64)job->out_width_px * job->out_height_px;
+    work->write_bytes = job->out_bytes + DLOP_TOP_COMPLETION_BYTES;
+    work->host_out_bytes = work->write_bytes;
+}
+
+s32 dlop_timing_count(const struct dlop_job *job, const struct dlop_image_memory *memory,
+                      struct dlop_timing_walk *walk,
+                      struct dlop_timing_work work_out[DLOP_TIMING_MODE_COUNT])
+{
+    s32 status = dlop_image_prepare(job, memory, &walk->image);
+
+    if (status != DLOP_OK)
+        return status;
+    count_common(job, memory->in, &work_out[0]);
+    for (u32 mode = 1; mode < DLOP_TIMING_MODE_COUNT; mode++)
+        work_out[mode] = work_out[0];
+    walk->work = work_out;
+    return job->kind == DLOP_JOB_JPEG ? count_jpeg(job, memory, walk) : DLOP_OK;
+}
