@@ -1,6 +1,8 @@
 /* Cycle model of the card entry points: the formulas. See timing.h. */
 #include "sim/timing.h"
 
+#include "hw/core/huff_table.h"
+
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* One symbol per clock has a price in bytes that hardly depends on the photograph. */
@@ -26,11 +28,13 @@ static u64 ceil_div(u64 a, u64 b)
 static u64 entropy_turns(const struct dlop_timing_work *work,
                          const struct dlop_timing_engine *engine)
 {
-    u64 n_long = 0;
+    u64 n_long = engine->lookup_bits == DLOP_HUFF_LOOKUP_BITS ? work->counts.long_symbols : 0;
 
-    for (u32 bits = engine->lookup_bits + 1; bits < DLOP_TIMING_CODE_BITS; bits++)
+    for (u32 bits = engine->lookup_bits + 1;
+         bits < DLOP_TIMING_CODE_BITS && engine->lookup_bits != DLOP_HUFF_LOOKUP_BITS; bits++)
         n_long += work->symbols_by_code_bits[bits];
-    return work->symbols + n_long * engine->long_turns + work->wide_symbols * engine->wide_turns;
+    return work->counts.symbols + n_long * engine->long_turns +
+           work->wide_symbols * engine->wide_turns;
 }
 
 /* A context may take its next turn symbol_clocks after the last one; the others fill the gap. So
@@ -41,7 +45,7 @@ static u64 entropy_clocks(const struct dlop_timing_work *work,
     u64 turns = entropy_turns(work, engine);
 
     return ceil_div(turns * MAX(engine->contexts, engine->symbol_clocks), engine->contexts) +
-           work->blocks_parsed * engine->block_clocks;
+           work->counts.blocks_parsed * engine->block_clocks;
 }
 
 /* Two block buffers between entropy stage and IDCT: where a block has fewer symbols than the
@@ -52,26 +56,25 @@ static u64 hand_over_clocks(const struct dlop_timing_work *work,
     u64 wait = 0; /* in clocks * symbols */
 
     for (u32 s = 1; s < DLOP_TIMING_BLOCK_SYMBOLS; s++) {
-        u64 has = s * entropy, wants = engine->idct_clocks * work->symbols;
+        u64 has = s * entropy, wants = engine->idct_clocks * work->counts.symbols;
 
         if (wants > has)
             wait += work->blocks_by_symbols[s] * (wants - has);
     }
-    return work->symbols == 0 ? 0 : entropy + ceil_div(wait, work->symbols);
+    return work->counts.symbols == 0 ? 0 : entropy + ceil_div(wait, work->counts.symbols);
 }
 
 /* Reading a row and working on its outputs overlap from row to row. */
-static u64 x_clocks(const struct dlop_timing_axis *x, const struct dlop_timing_engine *engine)
+static u64 x_clocks(const struct dlop_timing_pass *x, const struct dlop_timing_engine *engine)
 {
     return MAX(ceil_div(x->inputs, engine->x_px),
                ceil_div(x->steps[engine->x_taps_log2], engine->x_outputs));
 }
 
-/* Accumulators: each row that comes in is added once to the outputs that it reaches; where outputs
- * outnumber inputs each output is one turn. */
-static u64 y_clocks(const struct dlop_timing_axis *y, const struct dlop_timing_engine *engine)
+/* Rows that an output needs wait in buffers of their own and are read at once. */
+static u64 y_clocks(const struct dlop_timing_pass *y, const struct dlop_timing_engine *engine)
 {
-    return ceil_div(MAX(y->inputs, y->outputs), engine->y_px);
+    return ceil_div(y->steps[engine->y_taps_log2], engine->y_px);
 }
 
 /* One row of MCUs must be there before pixels come out, and some rows of the horizontal pass before
@@ -114,15 +117,16 @@ void dlop_timing_predict(const struct dlop_timing_work *work,
     u64 *stage = cycles_out->stage;
 
     stage[DLOP_TIMING_FETCH] = ceil_div(work->read_bytes, engine->bus_bytes);
-    stage[DLOP_TIMING_TABLES] = work->n_tables * engine->table_clocks;
-    stage[DLOP_TIMING_UNSTUFF] = ceil_div(work->scan_bytes, engine->unstuff_bytes);
+    stage[DLOP_TIMING_TABLES] =
+        work->counts.table_entries / DLOP_HUFF_LOOKUP_ENTRIES * engine->table_clocks;
+    stage[DLOP_TIMING_UNSTUFF] = ceil_div(work->counts.fetched_bytes, engine->unstuff_bytes);
     stage[DLOP_TIMING_ENTROPY] = entropy_clocks(work, engine);
     stage[DLOP_TIMING_HAND_OVER] = hand_over_clocks(work, engine, stage[DLOP_TIMING_ENTROPY]);
-    stage[DLOP_TIMING_IDCT] = work->blocks_transformed * engine->idct_clocks;
-    stage[DLOP_TIMING_COLOUR] = ceil_div(work->pixels, engine->colour_px);
+    stage[DLOP_TIMING_IDCT] = work->counts.blocks_transformed * engine->idct_clocks;
+    stage[DLOP_TIMING_COLOUR] = ceil_div(work->counts.source_px, engine->colour_px);
     stage[DLOP_TIMING_X_AXIS] = x_clocks(&work->x, engine);
     stage[DLOP_TIMING_Y_AXIS] = y_clocks(&work->y, engine);
-    stage[DLOP_TIMING_PACK] = ceil_div(work->out_pixels, engine->pack_px);
+    stage[DLOP_TIMING_PACK] = ceil_div(work->out_px, engine->pack_px);
     stage[DLOP_TIMING_STORE] = ceil_div(work->write_bytes, engine->bus_bytes);
 
     cycles_out->binding = dlop_timing_slowest_stage(stage);
@@ -134,12 +138,32 @@ void dlop_timing_predict(const struct dlop_timing_work *work,
         engine->drains ? cycles_out->fill : ceil_div(cycles_out->fill, engine->jobs_per_launch);
 }
 
-u64 dlop_timing_job_cycles(const struct dlop_timing_work *work,
+/* Steps of a pass if its taps came in full groups. */
+static void fill_steps(u64 outputs, u64 multiply_adds, struct dlop_timing_pass *pass)
+{
+    for (u32 i = 0; i < DLOP_TIMING_TAP_WIDTHS; i++)
+        pass->steps[i] = MAX(outputs, ceil_div(multiply_adds, (u64)1 << i));
+}
+
+u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_counts *counts,
                            const struct dlop_timing_engine *engine)
 {
+    struct dlop_timing_work work = {.counts = *counts};
     struct dlop_timing_cycles cycles;
+    s32 is_x_first = job->pass_order == DLOP_PASS_X_FIRST;
 
-    dlop_timing_predict(work, engine, &cycles);
+    if (counts->x_outputs != 0) {
+        work.x.rows = is_x_first ? job->roi_height_px : job->out_height_px;
+        work.x.inputs = work.x.rows * job->roi_width_px;
+    }
+    fill_steps(counts->x_outputs, counts->x_multiply_adds, &work.x);
+    fill_steps(counts->y_outputs, counts->y_multiply_adds, &work.y);
+    work.read_bytes = counts->fetched_bytes;
+    if (job->kind != DLOP_JOB_JPEG)
+        work.read_bytes = counts->source_px * job->src_channels;
+    work.write_bytes = counts->written_bytes;
+    work.out_px = counts->packed_elements / job->out_channels;
+    dlop_timing_predict(&work, engine, &cycles);
     return cycles.total;
 }
 

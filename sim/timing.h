@@ -12,7 +12,8 @@
 #ifndef DLOP_SIM_TIMING_H
 #define DLOP_SIM_TIMING_H
 
-#include "hw/abi/abi.h"
+#include "hw/top/counts.h"
+#include "hw/top/top.h"
 
 /* Stages in the order of the data. X(name, text) */
 #define DLOP_TIMING_STAGES(X)                                                                      \
@@ -41,29 +42,25 @@ const char *dlop_timing_stage_name(u32 stage);
 #define DLOP_TIMING_BLOCK_SYMBOLS 65
 #define DLOP_TIMING_CODE_BITS     17
 
-/* One resampling pass. steps[i]: sum over all outputs of ceil(taps / 2^i), at least one each. */
-struct dlop_timing_axis {
-    u64 inputs, outputs; /* pixels in and out of the pass */
-    u64 rows;            /* x pass: rows; y pass: rows that come in */
+/* What a resampling pass does besides its multiply-adds. steps[i]: sum over all outputs of
+ * ceil(taps / 2^i), at least one each. */
+struct dlop_timing_pass {
+    u64 rows, inputs; /* rows that come in and pixels in them */
     u64 steps[DLOP_TIMING_TAP_WIDTHS];
 };
 
 /* What one job makes an engine do. Zeroed where a stage has nothing to do. */
 struct dlop_timing_work {
-    u64 host_in_bytes, host_out_bytes; /* over PCIe */
-    u64 read_bytes, write_bytes;       /* by the engine, from and to card memory */
-    u64 scan_bytes;                    /* stuffed, RSTn markers included */
-    u64 n_tables;                      /* Huffman tables built */
-    u64 symbols;
+    struct dlop_top_counts counts;                   /* as hw/top itself counts */
+    u64 host_in_bytes, host_out_bytes;               /* over PCIe */
+    u64 read_bytes, write_bytes;                     /* by the engine, from and to card memory */
     u64 wide_symbols;                                /* code and value longer than 15 bits */
     u64 symbols_by_code_bits[DLOP_TIMING_CODE_BITS]; /* [bits of the code] */
-    u64 blocks_parsed, blocks_transformed;
     /* [symbols of the block]: transformed blocks. All zero: not known, no waits are counted. */
     u64 blocks_by_symbols[DLOP_TIMING_BLOCK_SYMBOLS];
     u64 n_mcu_rows; /* rows of MCUs with transformed blocks, of all scans */
-    u64 pixels;     /* of the region */
-    struct dlop_timing_axis x, y;
-    u64 out_pixels;
+    struct dlop_timing_pass x, y;
+    u64 out_px;
 };
 
 /* Widths of an engine. Every field is at least 1 unless it says otherwise. */
@@ -85,7 +82,8 @@ struct dlop_timing_engine {
     u32 x_px;          /* pixels read per clock by the horizontal pass */
     u32 x_outputs;     /* outputs worked on at a time */
     u32 x_taps_log2;   /* 0..4: taps per output and clock */
-    u32 y_px;          /* samples (all channels) per clock in the vertical pass */
+    u32 y_px;          /* pixels per clock in the vertical pass */
+    u32 y_taps_log2;   /* 0..4: rows that add to a pixel in one clock */
     u32 pack_px;       /* pixels per clock */
     u32 fill_rows;     /* 0..: rows of the horizontal pass before the first output row */
     u32 launch_clocks; /* 0..: start of a launch as the host sees it */
@@ -110,8 +108,10 @@ void dlop_timing_predict(const struct dlop_timing_work *work,
                          const struct dlop_timing_engine *engine,
                          struct dlop_timing_cycles *cycles_out);
 
-/* total of dlop_timing_predict, for a virtual clock. Any thread, no allocation. */
-u64 dlop_timing_job_cycles(const struct dlop_timing_work *work,
+/* total of dlop_timing_predict for one job of which only hw/top's own counts are known: waits in the
+ * hand-over and odd taps are left out, so it is at most what dlop_timing_predict says. For a virtual
+ * clock. job: checked; the one that gave the counts. Any thread, no allocation. */
+u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_counts *counts,
                            const struct dlop_timing_engine *engine);
 
 /* Count-independent estimate of the entropy stage from bytes: 1.43 clocks per byte of JPEG, the

@@ -1,8 +1,6 @@
 /* Counts the work of a real job: see timing_work.h. */
 #include "sim/timing_work.h"
 
-#include "hw/top/top.h"
-
 const char *dlop_timing_mode_name(u32 mode)
 {
     static const char *const names[] = {"cold", "indexed", "coefficients"};
@@ -44,17 +42,23 @@ static void count_symbols(const u8 *segment, const struct dlop_huff_table *dc,
 }
 
 static void add_symbols(struct dlop_timing_work *work, const struct block_count *count,
-                        s32 is_needed)
+                        const struct dlop_coef_block *block, s32 is_needed)
 {
-    work->symbols += count->symbols;
+    struct dlop_top_counts *counts = &work->counts;
+
+    counts->symbols += count->symbols;
     work->wide_symbols += count->wide_symbols;
-    for (u32 i = 0; i < DLOP_TIMING_CODE_BITS; i++)
-        work->symbols_by_code_bits[i] += count->by_code_bits[i];
-    work->blocks_parsed++;
-    if (is_needed) {
-        work->blocks_transformed++;
-        work->blocks_by_symbols[count->symbols]++;
+    for (u32 bits = 0; bits < DLOP_TIMING_CODE_BITS; bits++) {
+        work->symbols_by_code_bits[bits] += count->by_code_bits[bits];
+        counts->long_symbols += bits > DLOP_HUFF_LOOKUP_BITS ? count->by_code_bits[bits] : 0;
     }
+    counts->blocks_parsed++;
+    if (!is_needed)
+        return;
+    work->blocks_by_symbols[count->symbols]++;
+    counts->blocks_transformed++;
+    for (u32 i = 0; i < 64; i++)
+        counts->coefficients += block->valid >> i & 1;
 }
 
 /* Packed form of a block: last position and width class, DC, mask of the AC positions, the AC
@@ -92,12 +96,12 @@ static s32 count_block(struct dlop_timing_walk *walk, u32 entry, s32 is_needed, 
     if (status != DLOP_OK)
         return status;
     count_symbols(walk->segment, &decode->dc[entry], &decode->ac[entry], before, &count);
-    add_symbols(&walk->work[DLOP_TIMING_COLD], &count, is_needed);
+    add_symbols(&walk->work[DLOP_TIMING_COLD], &count, &decode->block, is_needed);
     if (is_indexed)
-        add_symbols(&walk->work[DLOP_TIMING_INDEXED], &count, is_needed);
+        add_symbols(&walk->work[DLOP_TIMING_INDEXED], &count, &decode->block, is_needed);
     if (is_needed) {
-        packed->blocks_transformed++;
-        packed->scan_bytes += packed_bytes(&decode->block);
+        packed->counts.blocks_transformed++;
+        packed->read_bytes += packed_bytes(&decode->block);
     }
     return DLOP_OK;
 }
@@ -123,7 +127,7 @@ static void shape_of_scan(const struct dlop_decode *decode, const struct dlop_jp
 
     shape_out->scan = scan;
     shape_out->mcus_x = is_interleaved ? decode->geometry.mcus_x : c->width_blocks;
-    shape_out->n_mcus = dlop_decode_n_mcus(decode, scan, is_interleaved);
+    shape_out->n_mcus = dlop_decode_n_mcus(&decode->geometry, range, scan);
     shape_out->x_begin = range->x_begin * blocks_x;
     shape_out->x_end = dlop_min_u32(range->x_end * blocks_x, shape_out->mcus_x);
     shape_out->y_begin = range->y_begin * blocks_y;
@@ -134,13 +138,16 @@ static void shape_of_scan(const struct dlop_decode *decode, const struct dlop_jp
 /* The indexed reading that goes on ends here: count the stuffed bytes that hold it. */
 static void end_piece(struct dlop_timing_walk *walk)
 {
+    struct dlop_top_counts *counts = &walk->work[DLOP_TIMING_INDEXED].counts;
+    u64 begin = walk->piece_begin_bit / 8;
     u64 end = (consumed_bits(walk, &walk->image.decode.entropy) + 7) / 8;
 
     if (!walk->is_in_piece)
         return;
     walk->is_in_piece = 0;
-    for (u64 i = walk->piece_begin_bit / 8; i < end; i++)
-        walk->work[DLOP_TIMING_INDEXED].scan_bytes += walk->segment[i] == 0xff ? 2 : 1;
+    counts->unstuffed_bytes += end - begin;
+    for (u64 i = begin; i < end; i++)
+        counts->fetched_bytes += walk->segment[i] == 0xff ? 2 : 1;
 }
 
 static s32 count_mcu(struct dlop_timing_walk *walk, const struct scan_shape *shape, u32 mcu)
@@ -190,7 +197,8 @@ static s32 next_segment(struct dlop_timing_walk *walk, const struct dlop_jpeg_sc
                                 &state[0], &state[1], segment, &walk->segment_bytes);
     if (*end < 0)
         return *end;
-    walk->work[DLOP_TIMING_COLD].scan_bytes += state[0] - begin;
+    walk->work[DLOP_TIMING_COLD].counts.fetched_bytes += state[0] - begin;
+    walk->work[DLOP_TIMING_COLD].counts.unstuffed_bytes += walk->segment_bytes;
     dlop_entropy_init(&walk->image.decode.entropy, walk->segment_bytes);
     return DLOP_OK;
 }
@@ -210,7 +218,8 @@ static s32 count_scan(struct dlop_timing_walk *walk, const struct dlop_jpeg_scan
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
         walk->work[mode].n_mcu_rows += shape.n_rows;
         if (mode != DLOP_TIMING_COEFFICIENTS)
-            walk->work[mode].n_tables += 2u * scan->n_components;
+            walk->work[mode].counts.table_entries +=
+                2u * scan->n_components * DLOP_HUFF_LOOKUP_ENTRIES;
     }
     for (u32 mcu = 0; mcu < shape.n_mcus && status == DLOP_OK; mcu++) {
         if (n_left == 0) {
@@ -244,32 +253,33 @@ static s32 count_jpeg(const struct dlop_job *job, const struct dlop_image_memory
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
         struct dlop_timing_work *work = &walk->work[mode];
 
-        work->read_bytes += DLOP_FRAME_BYTES + work->scan_bytes;
+        work->counts.upsampled_samples = work->counts.source_px * frame->n_components;
+        work->read_bytes += DLOP_FRAME_BYTES + work->counts.fetched_bytes;
         /* Today's host sends the whole file; the other modes need no more than is read. */
         work->host_in_bytes =
             mode == DLOP_TIMING_COLD ? work->host_in_bytes + job->in_bytes : work->read_bytes;
     }
-    walk->work[DLOP_TIMING_COEFFICIENTS].scan_bytes = 0;
     return status;
 }
 
 /* ---- what all modes share ---- */
 
 /* A pass along one axis over `lines` rows (x) or columns (y). */
-static void count_axis(const u8 *table, u32 n_in, u64 lines, struct dlop_timing_axis *axis_out)
+static void count_pass(const u8 *table, u64 lines, struct dlop_timing_pass *pass,
+                       u64 *multiply_adds_out, u64 *outputs_out)
 {
     u32 n_out = dlop_axis_n_out(table);
+    u64 n_taps = 0;
 
-    axis_out->inputs = n_in * lines;
-    axis_out->outputs = n_out * lines;
     for (u32 o = 0; o < n_out; o++) {
         u32 n = dlop_u32_at(table, dlop_axis_span_at(o) + 4);
 
-        for (u32 i = 0; i < DLOP_TIMING_TAP_WIDTHS; i++) {
-            u32 taps = 1u << i;
-            axis_out->steps[i] += lines * (n <= taps ? 1 : dlop_ceil_div(n, taps));
-        }
+        n_taps += n;
+        for (u32 i = 0; i < DLOP_TIMING_TAP_WIDTHS; i++)
+            pass->steps[i] += lines * dlop_max_u32(1, dlop_ceil_div(n, 1u << i));
     }
+    *multiply_adds_out = lines * n_taps;
+    *outputs_out = lines * n_out;
 }
 
 static void count_axes(const struct dlop_job *job, const u8 *in, struct dlop_timing_work *work)
@@ -278,11 +288,14 @@ static void count_axes(const struct dlop_job *job, const u8 *in, struct dlop_tim
     u32 n_rows = is_x_first ? job->roi_height_px : job->out_height_px;
     u32 n_columns = is_x_first ? job->out_width_px : job->roi_width_px;
     const u8 *x_table = in + job->x_axis_offset, *y_table = in + job->y_axis_offset;
+    struct dlop_top_counts *counts = &work->counts;
 
-    count_axis(x_table, job->roi_width_px, n_rows, &work->x);
-    count_axis(y_table, job->roi_height_px, n_columns, &work->y);
+    count_pass(x_table, n_rows, &work->x, &counts->x_multiply_adds, &counts->x_outputs);
+    count_pass(y_table, n_columns, &work->y, &counts->y_multiply_adds, &counts->y_outputs);
     work->x.rows = n_rows;
+    work->x.inputs = (u64)n_rows * job->roi_width_px;
     work->y.rows = job->roi_height_px;
+    work->y.inputs = (u64)job->roi_height_px * n_columns;
     work->read_bytes = DLOP_AXIS_BYTES(job->out_width_px, dlop_axis_n_taps(x_table)) +
                        DLOP_AXIS_BYTES(job->out_height_px, dlop_axis_n_taps(y_table));
 }
@@ -294,12 +307,14 @@ static void count_common(const struct dlop_job *job, const u8 *in, struct dlop_t
         count_axes(job, in, work);
     work->read_bytes += DLOP_TOP_JOB_BYTES;
     work->host_in_bytes = work->read_bytes;
-    work->pixels = (u64)job->roi_width_px * job->roi_height_px;
+    work->counts.source_px = (u64)job->roi_width_px * job->roi_height_px;
     if (job->kind != DLOP_JOB_JPEG) {
-        work->read_bytes += work->pixels * job->src_channels;
+        work->read_bytes += work->counts.source_px * job->src_channels;
         work->host_in_bytes += job->in_bytes;
     }
-    work->out_pixels = (u64)job->out_width_px * job->out_height_px;
+    work->out_px = (u64)job->out_width_px * job->out_height_px;
+    work->counts.packed_elements = work->out_px * job->out_channels;
+    work->counts.written_bytes = job->out_bytes;
     work->write_bytes = job->out_bytes + DLOP_TOP_COMPLETION_BYTES;
     work->host_out_bytes = work->write_bytes;
 }

@@ -142,8 +142,8 @@ static struct dlop_timing_work with_type(const struct dlop_timing_work *work, u3
 {
     struct dlop_timing_work other = *work;
 
-    other.write_bytes += 3 * work->out_pixels * (types[type].bytes - 1);
-    other.host_out_bytes += 3 * work->out_pixels * (types[type].bytes - 1);
+    other.write_bytes += 3 * work->out_px * (types[type].bytes - 1);
+    other.host_out_bytes += 3 * work->out_px * (types[type].bytes - 1);
     return other;
 }
 
@@ -162,9 +162,9 @@ static void add_crop(const struct machine *machine, struct report *report)
             dlop_timing_load_add(&report->loop[mode][i], &machine->work[mode], &slower);
         }
     }
-    report->symbols += machine->work[DLOP_TIMING_COLD].symbols;
-    report->blocks += machine->work[DLOP_TIMING_COLD].blocks_transformed;
-    report->pixels += machine->work[DLOP_TIMING_COLD].pixels;
+    report->symbols += machine->work[DLOP_TIMING_COLD].counts.symbols;
+    report->blocks += machine->work[DLOP_TIMING_COLD].counts.blocks_transformed;
+    report->pixels += machine->work[DLOP_TIMING_COLD].counts.source_px;
 }
 
 static void add_whole(const struct machine *machine, struct report *report)
@@ -173,8 +173,8 @@ static void add_whole(const struct machine *machine, struct report *report)
 
     for (u32 i = 0; i < MAX_ENGINES && (engine = dlop_timing_engine_at(i)); i++)
         dlop_timing_load_add(&report->whole[i], &machine->work[DLOP_TIMING_COLD], engine);
-    report->whole_symbols += machine->work[DLOP_TIMING_COLD].symbols;
-    report->whole_blocks += machine->work[DLOP_TIMING_COLD].blocks_parsed;
+    report->whole_symbols += machine->work[DLOP_TIMING_COLD].counts.symbols;
+    report->whole_blocks += machine->work[DLOP_TIMING_COLD].counts.blocks_parsed;
 }
 
 static void open_machine(struct machine *machine)
