@@ -8,3 +8,8 @@ $(foreach t,$(DRIVER_KIT_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
 TEST_LIBS_tests/driver/test_pool += -Wl,--wrap=pthread_create
+
+# Several devices as one, over members that do as they are told.
+TEST_SRCS += tests/driver/test_group.c
+$(B)/tests/driver/test_group: $(B)/tests/driver/fake.o
+TEST_LIBS_tests/driver/test_group := $(B)/libdlop.a

@@ -1,9 +1,11 @@
 /* Driver test: one suite that every driver of this build must pass.
  *
- * It runs once per driver of the table that is present here; DLOP_TEST_DRIVER=name picks one. What
+ * It runs once per driver of the table that is present here, and over a group of devices (members
+ * as in GROUP_MEMBERS, those that are present); DLOP_TEST_DRIVER=name picks one. What
  * a device must produce is what hw/core/image.h produces, byte for byte, statuses and block counts
  * included; what lies between and behind the outputs must stay as it was.
  */
+#include "driver/group/group.h"
 #include "tests/driver/kit.h"
 
 #include <pthread.h>
@@ -664,6 +666,37 @@ static int run_suite(void)
     return cmocka_run_group_tests_name(name, tests, NULL, NULL);
 }
 
+/* ---- several devices as one ---- */
+
+static const char *const GROUP_MEMBERS[] = {"cpu", "sim"};
+#define N_GROUP_MEMBERS (sizeof GROUP_MEMBERS / sizeof GROUP_MEMBERS[0])
+
+static dlop_status open_group(const struct dlop_device_cfg *cfg, struct dlop_device **device_out)
+{
+    struct dlop_group_member members[N_GROUP_MEMBERS];
+    struct dlop_group_cfg group = {
+        .members = members,
+        .n_members = N_GROUP_MEMBERS,
+        .resort = {.driver = dlop_driver_get("cpu"), .cfg = *cfg},
+        .resort_shares = true,
+    };
+
+    for (size_t i = 0; i < N_GROUP_MEMBERS; i++)
+        members[i] = (struct dlop_group_member){
+            .driver = dlop_driver_get(GROUP_MEMBERS[i]), .cfg = *cfg, .may_be_absent = true};
+    return dlop_group_open(&group, device_out, NULL);
+}
+
+static int run_group_suite(void)
+{
+    static struct dlop_driver group;
+
+    group = dlop_group_driver;
+    group.open = open_group;
+    driver = &group;
+    return run_suite();
+}
+
 int main(void)
 {
     const char *wanted = getenv("DLOP_TEST_DRIVER");
@@ -684,6 +717,8 @@ int main(void)
         else
             printf("SKIP %s: %s\n", driver->name, info.missing);
     }
+    if (!wanted || !strcmp(wanted, "group"))
+        n_failed += run_group_suite();
     kit_free_photos(photos, n_photos);
     return n_failed;
 }
