@@ -3,13 +3,11 @@
 Key idea: with default collation the library writes straight into the tensor that the script gets;
 with any other collate function, or none, the samples are views with the strides that the script's
 own transform gives. Tensors lie in shared memory exactly where a worker process would have put
-them, and pinned where the script asked for it.
+them, and pinned where the script asked for it. Not here: where memory comes from (memory.py).
 """
 
 from __future__ import annotations
 
-import math
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +16,11 @@ from torch._utils import ExceptionWrapper
 from torch.utils.data._utils.collate import default_collate
 from torch.utils.data._utils.fetch import _MapDatasetFetcher
 
-from . import datasets, rng
+from . import datasets, memory, rng
 from .engine import Entry
 from .job import Job
 
+_N_HELD = 2  # batches that a loop holds: its last one while the next is handed out
 NOTHING = object()  # a batch that the error policy left empty
 
 __all__ = ["NOTHING", "ExceptionWrapper", "Form", "Samples", "is_pinned", "replay_samples"]
@@ -53,27 +52,31 @@ class Given:
 class Form:
     """Allocation and presentation of one iterator's batches."""
 
-    def __init__(self, job: Job, is_batched: bool, is_shared: bool, is_pinned: bool) -> None:
+    def __init__(
+        self, job: Job, is_batched: bool, is_shared: bool, is_pinned: bool, depth: int
+    ) -> None:
+        """depth: batches in flight."""
         self._job, self._is_batched = job, is_batched
         self.is_shared, self._is_pinned = is_shared, is_pinned
         size = job.plan.out_size
         assert size is not None
         self._sample_shape = job.plan.sample_shape(size)
         self._is_default = job.is_default_collate and is_batched
+        self._pool = memory.Pool(depth + _N_HELD)
 
-    def allocate(self, n: int) -> Any:
-        """Memory for n samples, never used before."""
+    def allocate(self, n: int) -> memory.Room:
+        """Memory for n samples, which nobody else has."""
         shape = (n, *self._sample_shape)
         dtype = self._job.plan.recipe.dtype
         if self._is_pinned and self._is_default:
-            return torch.empty(shape, dtype=dtype, pin_memory=True)
+            return memory.room_of(torch.empty(shape, dtype=dtype, pin_memory=True))
         if self.is_shared and self._is_default:
-            return new_shared(shape, dtype)
-        return torch.empty(shape, dtype=dtype)
+            return self._pool.room(shape, dtype)
+        return memory.room_of(torch.empty(shape, dtype=dtype))
 
     def samples(self, entry: Entry, records: datasets.Records) -> Samples | None:
         """The finished entry, its holes closed by the error policy; None where nothing is left."""
-        images, numbers = entry.out, entry.records
+        images, numbers = entry.out.tensor, entry.records
         if entry.holes:
             good = [k for k in range(len(numbers)) if k not in set(entry.holes)]
             if not good:
@@ -135,25 +138,6 @@ def _default_targets(targets: list[Any]) -> Any:
     if all(type(t) is int for t in targets):
         return torch.tensor(targets)
     return default_collate(tuple(targets))  # strings stay the sequence that they come in
-
-
-def new_shared(shape: tuple[int, ...], dtype: Any) -> Any:
-    """An empty tensor in shared memory, mapped from a descriptor as one that a worker sent is.
-
-    The framework's own way to make one reserves and zeroes every page at once, in the script's
-    thread; here the threads that write the batch touch its pages first.
-    """
-    like = torch.empty(0, dtype=dtype)
-    n_bytes = like.element_size() * math.prod(shape)
-    if n_bytes == 0 or torch.multiprocessing.get_sharing_strategy() != "file_descriptor":
-        return torch.empty(shape, dtype=dtype).share_memory_()
-    fd = os.memfd_create("dlop-batch", os.MFD_CLOEXEC)
-    try:
-        os.ftruncate(fd, n_bytes)
-        storage = torch.UntypedStorage._new_shared_fd_cpu(fd, n_bytes)
-    finally:
-        os.close(fd)  # the storage has its own
-    return like.set_(storage, 0, shape)
 
 
 def shared(data: Any) -> Any:

@@ -38,7 +38,7 @@ class Entry:
     stream: int
     records: list[int]
     state: int = WAITING
-    out: Any = None
+    out: Any = None  # memory.Room
     batch: int | None = None
     holes: list[int] = field(default_factory=list)  # positions left out by the error policy
 
@@ -142,8 +142,8 @@ class Engine:
             entry.stream,
             indices,
             n,
-            entry.out.data_ptr(),
-            entry.out.numel() * entry.out.element_size(),
+            entry.out.address,
+            entry.out.n_bytes,
             C.byref(batch),
         )
         if status == _lib.AGAIN:

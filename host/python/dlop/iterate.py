@@ -63,7 +63,7 @@ class TierAIter(_BaseDataLoaderIter):
     def _open(self, n_streams: int, depth: int) -> Engine:
         job = self._job
         is_shared = self._num_workers > 0 and not self._pin_memory
-        self._form = batches.Form(job, self._auto_collation, is_shared, self._pin_memory)
+        self._form = batches.Form(job, self._auto_collation, is_shared, self._pin_memory, depth)
         return Engine(
             job.plan,
             job.source(),
