@@ -17,6 +17,7 @@ static const char HELP[] =
     "  --cores N         pin the process tree to N cores (default 1)\n"
     "  --rounds N        interleaved rounds; medians are reported (default 5)\n"
     "  --limit N         use the first N images only\n"
+    "  --batch-size N    images of a batch (default 32)\n"
     "  --pipeline NAME   v1, v2 or v2-tensor (default v1)\n"
     "  --json FILE       write the result, schema dlop.bench.loader/1; - is standard output\n\n"
     "The Python interpreter is DLOP_PYTHON where set, otherwise python3; it needs torch and\n"

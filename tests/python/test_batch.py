@@ -13,7 +13,7 @@ import dlop
 import pytest
 import torch
 from dlop import memory
-from dlop.memory import Pool, new_shared
+from dlop.memory import Pool, new_private, new_shared
 from torch.utils.data import DataLoader
 from torchvision import transforms as v1
 from torchvision.datasets import ImageFolder
@@ -63,6 +63,26 @@ def test_nothing_is_left_open():
     for _ in range(20):
         new_shared((100,), torch.uint8)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_private_memory_may_lie_in_huge_pages():
+    with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
+        if "[never]" in file.read():
+            pytest.skip("hugepages: switched off on this system")
+    made = new_private((5, 4 << 20), torch.uint8)
+    assert not made.is_shared() and tuple(made.shape) == (5, 4 << 20)
+    with open("/proc/self/smaps", encoding="ascii") as file:
+        lines = file.read().splitlines()
+    middle, is_inside, flags = made.data_ptr() + made.numel() // 2, False, ""
+    for line in lines:
+        head = line.split()[0]
+        if not head.endswith(":"):
+            low, high = (int(end, 16) for end in head.split("-"))
+            is_inside = low <= middle < high
+        elif is_inside and head == "VmFlags:":
+            flags = line
+    assert " hg" in flags
+    assert new_private((3, 5), torch.float16).numel() == 15
 
 
 def test_empty_and_other_strategies_are_shared_too():

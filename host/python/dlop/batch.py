@@ -72,7 +72,7 @@ class Form:
             return memory.room_of(torch.empty(shape, dtype=dtype, pin_memory=True))
         if self.is_shared and self._is_default:
             return self._pool.room(shape, dtype)
-        return memory.room_of(torch.empty(shape, dtype=dtype))
+        return memory.room_of(memory.new_private(shape, dtype))
 
     def samples(self, entry: Entry, records: datasets.Records) -> Samples | None:
         """The finished entry, its holes closed by the error policy; None where nothing is left."""

@@ -24,12 +24,14 @@ from typing import Any
 import torch
 
 _MAP_FAILED = C.c_void_p(-1).value
+_HUGE_BYTES = 2 << 20  # a wrong guess of the system's size only makes the advice useless
 _STALE_ROUNDS = 4  # times the pool was gone through since a busy file was handed out
 
 _libc = C.CDLL(None, use_errno=True)
 _libc.mmap.restype = C.c_void_p
 _libc.mmap.argtypes = [C.c_void_p, C.c_size_t, C.c_int, C.c_int, C.c_int, C.c_long]
 _libc.munmap.argtypes = [C.c_void_p, C.c_size_t]
+_libc.madvise.argtypes = [C.c_void_p, C.c_size_t, C.c_int]
 
 
 @dataclass
@@ -45,6 +47,17 @@ class Room:
 def room_of(tensor: Any) -> Room:
     """A tensor that the library writes where the script reads it."""
     return Room(tensor, tensor.data_ptr(), tensor.numel() * tensor.element_size())
+
+
+def new_private(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An empty tensor in this process's own memory, which the system may back with huge pages: one
+    fault then does for 512, and the content is what it would be."""
+    tensor = torch.empty(shape, dtype=dtype)
+    first = -(-tensor.data_ptr() // _HUGE_BYTES)
+    end = (tensor.data_ptr() + tensor.numel() * tensor.element_size()) // _HUGE_BYTES
+    if first < end:
+        _libc.madvise(first * _HUGE_BYTES, (end - first) * _HUGE_BYTES, mmap.MADV_HUGEPAGE)
+    return tensor
 
 
 def new_shared(shape: tuple[int, ...], dtype: Any) -> Any:
