@@ -24,28 +24,31 @@ static u64 ceil_div(u64 a, u64 b)
 
 /* ---- stages ---- */
 
-/* Turns of the symbol loop: one per symbol, more for the rare long ones. */
-static u64 entropy_turns(const struct dlop_timing_work *work,
+/* A context may take its next turn symbol_clocks after the last one; the others fill the gap. So
+ * `contexts` turns take max(contexts, symbol_clocks) clocks. */
+static u64 turns_to_clocks(u64 turns, const struct dlop_timing_engine *engine)
+{
+    return ceil_div(turns * MAX(engine->contexts, engine->symbol_clocks), engine->contexts);
+}
+
+/* One turn for each symbol. */
+static u64 symbol_clocks(const struct dlop_timing_work *work,
                          const struct dlop_timing_engine *engine)
 {
+    return turns_to_clocks(work->counts.symbols, engine);
+}
+
+static u64 entropy_clocks(const struct dlop_timing_work *work,
+                          const struct dlop_timing_engine *engine)
+{
     u64 n_long = engine->lookup_bits == DLOP_HUFF_LOOKUP_BITS ? work->counts.long_symbols : 0;
+    u64 turns = work->counts.symbols + work->wide_symbols * engine->wide_turns;
 
     for (u32 bits = engine->lookup_bits + 1;
          bits < DLOP_TIMING_CODE_BITS && engine->lookup_bits != DLOP_HUFF_LOOKUP_BITS; bits++)
         n_long += work->symbols_by_code_bits[bits];
-    return work->counts.symbols + n_long * engine->long_turns +
-           work->wide_symbols * engine->wide_turns;
-}
-
-/* A context may take its next turn symbol_clocks after the last one; the others fill the gap. So
- * contexts turns take max(contexts, symbol_clocks) clocks. */
-static u64 entropy_clocks(const struct dlop_timing_work *work,
-                          const struct dlop_timing_engine *engine)
-{
-    u64 turns = entropy_turns(work, engine);
-
-    return ceil_div(turns * MAX(engine->contexts, engine->symbol_clocks), engine->contexts) +
-           work->counts.blocks_parsed * engine->block_clocks;
+    turns += n_long * engine->long_turns;
+    return turns_to_clocks(turns, engine) + work->counts.blocks_parsed * engine->block_clocks;
 }
 
 /* Two block buffers between entropy stage and IDCT: where a block has fewer symbols than the
@@ -110,32 +113,86 @@ u32 dlop_timing_slowest_stage(const u64 stage[DLOP_TIMING_STAGE_COUNT])
 
 /* ---- the pipeline ---- */
 
-void dlop_timing_predict(const struct dlop_timing_work *work,
-                         const struct dlop_timing_engine *engine,
-                         struct dlop_timing_cycles *cycles_out)
+static void predict_stages(const struct dlop_timing_work *work,
+                           const struct dlop_timing_engine *engine,
+                           u64 stage[DLOP_TIMING_STAGE_COUNT])
 {
-    u64 *stage = cycles_out->stage;
+    const struct dlop_top_counts *counts = &work->counts;
 
     stage[DLOP_TIMING_FETCH] = ceil_div(work->read_bytes, engine->bus_bytes);
     stage[DLOP_TIMING_TABLES] =
-        work->counts.table_entries / DLOP_HUFF_LOOKUP_ENTRIES * engine->table_clocks;
-    stage[DLOP_TIMING_UNSTUFF] = ceil_div(work->counts.fetched_bytes, engine->unstuff_bytes);
+        counts->table_entries / DLOP_HUFF_LOOKUP_ENTRIES * engine->table_clocks;
+    stage[DLOP_TIMING_UNSTUFF] = ceil_div(counts->fetched_bytes, engine->unstuff_bytes);
     stage[DLOP_TIMING_ENTROPY] = entropy_clocks(work, engine);
     stage[DLOP_TIMING_HAND_OVER] = hand_over_clocks(work, engine, stage[DLOP_TIMING_ENTROPY]);
-    stage[DLOP_TIMING_IDCT] = work->counts.blocks_transformed * engine->idct_clocks;
-    stage[DLOP_TIMING_COLOUR] = ceil_div(work->counts.source_px, engine->colour_px);
+    stage[DLOP_TIMING_IDCT] = counts->blocks_transformed * engine->idct_clocks;
+    stage[DLOP_TIMING_COLOUR] = ceil_div(counts->source_px, engine->colour_px);
     stage[DLOP_TIMING_X_AXIS] = x_clocks(&work->x, engine);
     stage[DLOP_TIMING_Y_AXIS] = y_clocks(&work->y, engine);
     stage[DLOP_TIMING_PACK] = ceil_div(work->out_px, engine->pack_px);
     stage[DLOP_TIMING_STORE] = ceil_div(work->write_bytes, engine->bus_bytes);
+}
 
-    cycles_out->binding = dlop_timing_slowest_stage(stage);
-    cycles_out->fill = fill_clocks(work, engine, stage);
-    cycles_out->launch = ceil_div(engine->launch_clocks, engine->jobs_per_launch);
-    cycles_out->total =
-        MAX(stage[cycles_out->binding], stage[DLOP_TIMING_HAND_OVER]) + cycles_out->launch;
-    cycles_out->total +=
-        engine->drains ? cycles_out->fill : ceil_div(cycles_out->fill, engine->jobs_per_launch);
+/* The slowest stage, and what comes on top for n_jobs. stage, fill: sums over them. */
+static void predict_total(const struct dlop_timing_engine *engine, u32 n_jobs,
+                          struct dlop_timing_cycles *cycles)
+{
+    cycles->binding = dlop_timing_slowest_stage(cycles->stage);
+    cycles->launch = ceil_div((u64)n_jobs * engine->launch_clocks, engine->jobs_per_launch);
+    cycles->total =
+        MAX(cycles->stage[cycles->binding], cycles->stage[DLOP_TIMING_HAND_OVER]) + cycles->launch;
+    cycles->total +=
+        engine->drains ? cycles->fill : ceil_div(cycles->fill, engine->jobs_per_launch);
+}
+
+void dlop_timing_predict(const struct dlop_timing_work *work,
+                         const struct dlop_timing_engine *engine,
+                         struct dlop_timing_cycles *cycles_out)
+{
+    predict_stages(work, engine, cycles_out->stage);
+    cycles_out->fill = fill_clocks(work, engine, cycles_out->stage);
+    predict_total(engine, 1, cycles_out);
+}
+
+void dlop_timing_predict_wave(const struct dlop_timing_work *work, u32 n_jobs, u64 rounds,
+                              const struct dlop_timing_engine *engine,
+                              struct dlop_timing_cycles *cycles_out)
+{
+    u64 entropy = rounds * MAX(engine->contexts, engine->symbol_clocks), waits = 0;
+
+    *cycles_out = (struct dlop_timing_cycles){0};
+    for (u32 j = 0; j < n_jobs; j++) {
+        u64 stage[DLOP_TIMING_STAGE_COUNT];
+
+        predict_stages(&work[j], engine, stage);
+        for (u32 i = 0; i < DLOP_TIMING_STAGE_COUNT; i++)
+            cycles_out->stage[i] += stage[i];
+        entropy += stage[DLOP_TIMING_ENTROPY] - symbol_clocks(&work[j], engine);
+        waits += stage[DLOP_TIMING_HAND_OVER] - stage[DLOP_TIMING_ENTROPY];
+        cycles_out->fill += fill_clocks(&work[j], engine, stage);
+    }
+    cycles_out->stage[DLOP_TIMING_ENTROPY] = entropy;
+    cycles_out->stage[DLOP_TIMING_HAND_OVER] = entropy + waits;
+    predict_total(engine, n_jobs, cycles_out);
+}
+
+u64 dlop_timing_rounds(const struct dlop_timing_stream *streams, u32 n)
+{
+    u64 rounds = 0;
+    u32 n_steps = 0;
+
+    for (u32 i = 0; i < n; i++)
+        n_steps = MAX(n_steps, streams[i].n_steps);
+    for (u32 s = 0; s < n_steps; s++) {
+        u32 most = 0;
+
+        for (u32 i = 0; i < n; i++) {
+            if (s < streams[i].n_steps && streams[i].symbols[s] > most)
+                most = streams[i].symbols[s];
+        }
+        rounds += most;
+    }
+    return rounds;
 }
 
 /* Steps of a pass if its taps came in full groups. */

@@ -51,10 +51,11 @@ struct dlop_timing_pass {
 
 /* What one job makes an engine do. Zeroed where a stage has nothing to do. */
 struct dlop_timing_work {
-    struct dlop_top_counts counts;                   /* as hw/top itself counts */
-    u64 host_in_bytes, host_out_bytes;               /* over PCIe */
-    u64 read_bytes, write_bytes;                     /* by the engine, from and to card memory */
-    u64 wide_symbols;                                /* code and value longer than 15 bits */
+    struct dlop_top_counts counts;     /* as hw/top itself counts */
+    u64 host_in_bytes, host_out_bytes; /* over PCIe */
+    u64 read_bytes, write_bytes;       /* by the engine: from `in`, to `out` */
+    u64 scratch_bytes; /* written to scratch memory and read back once: samples, first pass */
+    u64 wide_symbols;  /* code and value longer than 15 bits */
     u64 symbols_by_code_bits[DLOP_TIMING_CODE_BITS]; /* [bits of the code] */
     /* [symbols of the block]: transformed blocks. All zero: not known, no waits are counted. */
     u64 blocks_by_symbols[DLOP_TIMING_BLOCK_SYMBOLS];
@@ -108,9 +109,29 @@ void dlop_timing_predict(const struct dlop_timing_work *work,
                          const struct dlop_timing_engine *engine,
                          struct dlop_timing_cycles *cycles_out);
 
-/* total of dlop_timing_predict for one job of which only hw/top's own counts are known: waits in the
- * hand-over and odd taps are left out, so it is at most what dlop_timing_predict says. For a virtual
- * clock. job: checked; the one that gave the counts. Any thread, no allocation. */
+/* A wave: jobs that share the entropy stage until the last of them is done.
+ *
+ * work: [n_jobs], at most engine->contexts. rounds: turns of the ring of contexts, as
+ * dlop_timing_rounds counts them; a ring turns whether all of its contexts have a symbol or not.
+ * cycles_out is of the whole wave. Any thread, no allocation. */
+void dlop_timing_predict_wave(const struct dlop_timing_work *work, u32 n_jobs, u64 rounds,
+                              const struct dlop_timing_engine *engine,
+                              struct dlop_timing_cycles *cycles_out);
+
+/* Symbols of one stream in each step: a step gives every stream of the wave a chunk of its bytes,
+ * and ends when the last of them has used its chunk up. */
+struct dlop_timing_stream {
+    u16 *symbols; /* [n_steps] */
+    u32 n_steps;
+};
+
+/* Rounds of the streams of a wave. streams: [n]. */
+u64 dlop_timing_rounds(const struct dlop_timing_stream *streams, u32 n);
+
+/* total of dlop_timing_predict for one job of which only hw/top's own counts are known: waits in
+ * the hand-over, odd taps and other jobs of the wave are left out, so it is at most what
+ * dlop_timing_predict says. For a virtual clock. job: checked; the one that gave the counts. Any
+ * thread, no allocation. */
 u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_counts *counts,
                            const struct dlop_timing_engine *engine);
 

@@ -64,19 +64,18 @@ u32 dlop_timing_engines_that_fit(const struct dlop_timing_card *card, u32 *scarc
 /* ---- rates ---- */
 
 void dlop_timing_load_add(struct dlop_timing_load *load, const struct dlop_timing_work *work,
-                          const struct dlop_timing_engine *engine)
+                          u32 n_jobs, const struct dlop_timing_cycles *cycles)
 {
-    struct dlop_timing_cycles cycles;
-
-    dlop_timing_predict(work, engine, &cycles);
-    load->n_jobs++;
-    load->cycles += cycles.total;
+    load->n_jobs += n_jobs;
+    load->cycles += cycles->total;
     for (u32 i = 0; i < DLOP_TIMING_STAGE_COUNT; i++)
-        load->stage[i] += cycles.stage[i];
-    load->host_in_bytes += work->host_in_bytes;
-    load->host_out_bytes += work->host_out_bytes;
-    load->memory_bytes +=
-        work->host_in_bytes + work->read_bytes + work->write_bytes + work->host_out_bytes;
+        load->stage[i] += cycles->stage[i];
+    for (u32 j = 0; j < n_jobs; j++) {
+        load->host_in_bytes += work[j].host_in_bytes;
+        load->host_out_bytes += work[j].host_out_bytes;
+        load->memory_bytes += work[j].host_in_bytes + work[j].read_bytes + work[j].write_bytes +
+                              work[j].host_out_bytes + 2 * work[j].scratch_bytes;
+    }
 }
 
 /* Jobs per second of a path: no bytes, no limit. */

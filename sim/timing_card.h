@@ -79,9 +79,10 @@ struct dlop_timing_load {
     u64 host_in_bytes, host_out_bytes, memory_bytes;
 };
 
-/* Add one job. */
+/* Add jobs: work [n_jobs], cycles of all of them together (dlop_timing_predict for one,
+ * dlop_timing_predict_wave). */
 void dlop_timing_load_add(struct dlop_timing_load *load, const struct dlop_timing_work *work,
-                          const struct dlop_timing_engine *engine);
+                          u32 n_jobs, const struct dlop_timing_cycles *cycles);
 
 /* What ends a card's rate: its engines (then the stage says which), or a path to or from them. */
 enum dlop_timing_limit {

@@ -12,6 +12,7 @@ const char *dlop_timing_mode_name(u32 mode)
 
 /* What the block just decoded took. */
 struct block_count {
+    u8 bits[64]; /* [symbol] */
     u32 symbols, wide_symbols;
     u32 by_code_bits[DLOP_TIMING_CODE_BITS];
 };
@@ -35,6 +36,7 @@ static void count_symbols(const u8 *segment, const struct dlop_huff_table *dc,
         state.window <<= DLOP_HUFF_TOTAL_BITS(entry);
         state.n_bits -= DLOP_HUFF_TOTAL_BITS(entry);
         k += DLOP_HUFF_ADVANCE(entry);
+        count_out->bits[count_out->symbols] = (u8)DLOP_HUFF_TOTAL_BITS(entry);
         count_out->symbols++;
         count_out->wide_symbols += DLOP_HUFF_TOTAL_BITS(entry) > 15;
         count_out->by_code_bits[DLOP_HUFF_CODE_BITS(entry)]++;
@@ -59,6 +61,24 @@ static void add_symbols(struct dlop_timing_work *work, const struct block_count 
     counts->blocks_transformed++;
     for (u32 i = 0; i < 64; i++)
         counts->coefficients += block->valid >> i & 1;
+}
+
+/* Put the block's symbols into the steps of its stream. A symbol is taken as long as more than 32
+ * bits are there, so it belongs to the step that its first bit plus 32 falls into. */
+static void add_steps(struct dlop_timing_walk *walk, u32 mode, const struct block_count *count)
+{
+    struct dlop_timing_stream *stream = &walk->streams[mode];
+
+    for (u32 i = 0; i < count->symbols && stream->symbols; i++) {
+        u64 step = (walk->step_bits[mode] + 32) / (8 * DLOP_TIMING_STEP_BYTES);
+
+        if (step >= walk->capacity)
+            step = walk->capacity - 1;
+        while (stream->n_steps <= step)
+            stream->symbols[stream->n_steps++] = 0;
+        stream->symbols[step]++;
+        walk->step_bits[mode] += count->bits[i];
+    }
 }
 
 /* Packed form of a block: last position and width class, DC, mask of the AC positions, the AC
@@ -97,8 +117,11 @@ static s32 count_block(struct dlop_timing_walk *walk, u32 entry, s32 is_needed, 
         return status;
     count_symbols(walk->segment, &decode->dc[entry], &decode->ac[entry], before, &count);
     add_symbols(&walk->work[DLOP_TIMING_COLD], &count, &decode->block, is_needed);
-    if (is_indexed)
+    add_steps(walk, DLOP_TIMING_COLD, &count);
+    if (is_indexed) {
         add_symbols(&walk->work[DLOP_TIMING_INDEXED], &count, &decode->block, is_needed);
+        add_steps(walk, DLOP_TIMING_INDEXED, &count);
+    }
     if (is_needed) {
         packed->counts.blocks_transformed++;
         packed->read_bytes += packed_bytes(&decode->block);
@@ -253,6 +276,7 @@ static s32 count_jpeg(const struct dlop_job *job, const struct dlop_image_memory
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
         struct dlop_timing_work *work = &walk->work[mode];
 
+        work->scratch_bytes += 64 * work->counts.blocks_transformed;
         work->counts.upsampled_samples = work->counts.source_px * frame->n_components;
         work->read_bytes += DLOP_FRAME_BYTES + work->counts.fetched_bytes;
         /* Today's host sends the whole file; the other modes need no more than is read. */
@@ -296,6 +320,8 @@ static void count_axes(const struct dlop_job *job, const u8 *in, struct dlop_tim
     work->x.inputs = (u64)n_rows * job->roi_width_px;
     work->y.rows = job->roi_height_px;
     work->y.inputs = (u64)job->roi_height_px * n_columns;
+    /* The picture between the passes; y first, the region itself waits there. */
+    work->scratch_bytes = work->y.inputs * DLOP_RGBX_BYTES;
     work->read_bytes = DLOP_AXIS_BYTES(job->out_width_px, dlop_axis_n_taps(x_table)) +
                        DLOP_AXIS_BYTES(job->out_height_px, dlop_axis_n_taps(y_table));
 }
@@ -331,5 +357,9 @@ s32 dlop_timing_count(const struct dlop_job *job, const struct dlop_image_memory
     for (u32 mode = 1; mode < DLOP_TIMING_MODE_COUNT; mode++)
         work_out[mode] = work_out[0];
     walk->work = work_out;
+    for (u32 i = 0; i < 2; i++) {
+        walk->streams[i].n_steps = 0;
+        walk->step_bits[i] = 0;
+    }
     return job->kind == DLOP_JOB_JPEG ? count_jpeg(job, memory, walk) : DLOP_OK;
 }

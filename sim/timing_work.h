@@ -27,14 +27,22 @@ enum dlop_timing_mode {
 /* One state: bit position in the unstuffed scan and three DC predictors. */
 #define DLOP_TIMING_INDEX_BYTES 10
 
-/* Working state of fixed size; any content before and after. */
+/* Unstuffed bytes of a stream in one step of the entropy stage. */
+#define DLOP_TIMING_STEP_BYTES 64
+
+/* Working state of fixed size; any content before and after, but for `streams`. */
 struct dlop_timing_walk {
+    /* Symbols in each step, COLD and INDEXED: of at most capacity steps (the last one takes the
+     * rest); symbols may be null. The caller's; n_steps is set. */
+    struct dlop_timing_stream streams[2];
+    u32 capacity;
     struct dlop_image_work image;
     struct dlop_timing_work *work; /* [DLOP_TIMING_MODE_COUNT] */
     const u8 *segment;
     u32 segment_bytes;
     u64 piece_begin_bit; /* where the indexed reading that goes on began */
     s32 is_in_piece;
+    u64 step_bits[2]; /* of the streams so far */
 };
 
 /* Count a job in every mode.

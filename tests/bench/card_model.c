@@ -25,6 +25,9 @@
 #define N_TYPES      3
 /* Clocks per symbol, over all contexts, that the entropy loop might come out at. */
 #define N_LOOPS 4
+/* Jobs of a launch, and steps of the entropy stage that a job may have. */
+#define LAUNCH_JOBS 64
+#define MAX_STEPS   40000u
 
 static const struct {
     const char *name;
@@ -32,13 +35,25 @@ static const struct {
 } types[N_TYPES] = {{"f32", 4}, {"f16", 2}, {"u8", 1}};
 static const u32 loops[N_LOOPS] = {1, 2, 3, 8};
 
+/* How jobs share an engine's entropy stage: a context takes the next job as soon as it is free; in
+ * waves of as many jobs as there are contexts, as they come; the same, after the jobs of a launch
+ * were sorted by their bytes. hw/top works in waves, and nobody sorts yet. */
+enum arrangement { FREE, WAVES, SORTED_WAVES, ARRANGEMENT_COUNT };
+static const char *const arrangements[ARRANGEMENT_COUNT] = {"free", "waves", "sorted waves"};
+
 /* Sums over the sample. */
 struct report {
     u32 n_photos, n_refused;
-    struct dlop_timing_load load[DLOP_TIMING_MODE_COUNT][N_TYPES];
-    struct dlop_timing_load loop[DLOP_TIMING_MODE_COUNT][N_LOOPS]; /* u8 */
+    struct dlop_timing_load load[ARRANGEMENT_COUNT][DLOP_TIMING_MODE_COUNT][N_TYPES];
+    struct dlop_timing_load loop[DLOP_TIMING_MODE_COUNT][N_LOOPS]; /* in waves, u8 */
     struct dlop_timing_load whole[MAX_ENGINES];                    /* whole files */
     u64 jpeg_bytes, symbols, blocks, whole_symbols, whole_blocks, pixels;
+};
+
+/* One job of the launch that is being filled. */
+struct counted {
+    struct dlop_timing_work work[DLOP_TIMING_MODE_COUNT];
+    struct dlop_timing_stream streams[2]; /* [MAX_STEPS] each */
 };
 
 struct machine {
@@ -46,9 +61,9 @@ struct machine {
     struct dlop_draw_rules rules;
     struct dlop_rng_state rng;
     struct dlop_timing_walk walk;
-    struct dlop_timing_work work[DLOP_TIMING_MODE_COUNT];
+    struct counted jobs[LAUNCH_JOBS], whole_job;
     u8 constants[3 * 256];
-    u32 n_draws;
+    u32 n_draws, n_jobs;
 };
 
 static void fail(const char *what, const char *path)
@@ -108,9 +123,9 @@ static bool load(const char *path, struct photo *photo)
 
 /* ---- counting ---- */
 
-/* Count one drawn job into machine->work. */
+/* Count one drawn job. */
 static void count(struct machine *machine, const struct dlop_plan *plan, const struct photo *photo,
-                  const char *path)
+                  const char *path, struct counted *counted_out)
 {
     const struct dlop_jpeg_frame *frame = photo->frame;
     struct dlop_image_memory memory = {.in = photo->in, .constants = machine->constants};
@@ -127,13 +142,16 @@ static void count(struct machine *machine, const struct dlop_plan *plan, const s
                        photo->in + photo->source_bytes, TABLES_BYTES, photo->source_bytes,
                        &tables_bytes, &job) != DLOP_OK)
         fail("cannot be planned", path);
+    memcpy(machine->walk.streams, counted_out->streams, sizeof machine->walk.streams);
+    machine->walk.capacity = MAX_STEPS;
     memory.bounds = (struct dlop_job_bounds){photo->source_bytes + tables_bytes,
                                              sizeof machine->constants, job.out_bytes};
     memory.scratch_bytes = photo->file_bytes;
     memory.scratch = malloc(memory.scratch_bytes);
     if (!memory.scratch ||
-        dlop_timing_count(&job, &memory, &machine->walk, machine->work) != DLOP_OK)
+        dlop_timing_count(&job, &memory, &machine->walk, counted_out->work) != DLOP_OK)
         fail("cannot be counted", path);
+    memcpy(counted_out->streams, machine->walk.streams, sizeof machine->walk.streams);
     free(memory.scratch);
 }
 
@@ -147,34 +165,96 @@ static struct dlop_timing_work with_type(const struct dlop_timing_work *work, u3
     return other;
 }
 
-static void add_crop(const struct machine *machine, struct report *report)
+/* Jobs that pass together, in one mode with one type. */
+static void add_jobs(const struct counted *jobs, u32 n_jobs, u32 mode, u32 type,
+                     const struct dlop_timing_engine *engine, struct dlop_timing_load *load)
+{
+    struct dlop_timing_stream streams[LAUNCH_JOBS];
+    struct dlop_timing_work work[LAUNCH_JOBS];
+    struct dlop_timing_cycles cycles;
+
+    for (u32 j = 0; j < n_jobs; j++) {
+        work[j] = with_type(&jobs[j].work[mode], type);
+        streams[j] = jobs[j].streams[mode == DLOP_TIMING_INDEXED];
+    }
+    if (n_jobs == 1 || mode == DLOP_TIMING_COEFFICIENTS) {
+        for (u32 j = 0; j < n_jobs; j++) {
+            dlop_timing_predict(&work[j], engine, &cycles);
+            dlop_timing_load_add(load, &work[j], 1, &cycles);
+        }
+        return;
+    }
+    dlop_timing_predict_wave(work, n_jobs, dlop_timing_rounds(streams, n_jobs), engine, &cycles);
+    dlop_timing_load_add(load, work, n_jobs, &cycles);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+    u64 x = ((const struct counted *)a)->work[0].counts.fetched_bytes;
+    u64 y = ((const struct counted *)b)->work[0].counts.fetched_bytes;
+
+    return (x > y) - (x < y);
+}
+
+/* Jobs first..first + n_jobs - 1 of the launch in every mode and type. */
+static void add_wave(const struct machine *machine, u32 first, u32 n_jobs, u32 arrangement,
+                     struct report *report)
 {
     const struct dlop_timing_engine *engine = dlop_timing_engine_at(0);
+    const struct counted *jobs = &machine->jobs[first];
 
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
-        for (u32 t = 0; t < N_TYPES; t++) {
-            struct dlop_timing_work work = with_type(&machine->work[mode], t);
-            dlop_timing_load_add(&report->load[mode][t], &work, engine);
-        }
-        for (u32 i = 0; i < N_LOOPS; i++) {
+        for (u32 t = 0; t < N_TYPES; t++)
+            add_jobs(jobs, n_jobs, mode, t, engine, &report->load[arrangement][mode][t]);
+        for (u32 i = 0; i < N_LOOPS && arrangement == WAVES; i++) {
             struct dlop_timing_engine slower = *engine;
             slower.symbol_clocks = engine->contexts * loops[i];
-            dlop_timing_load_add(&report->loop[mode][i], &machine->work[mode], &slower);
+            add_jobs(jobs, n_jobs, mode, N_TYPES - 1, &slower, &report->loop[mode][i]);
         }
     }
-    report->symbols += machine->work[DLOP_TIMING_COLD].counts.symbols;
-    report->blocks += machine->work[DLOP_TIMING_COLD].counts.blocks_transformed;
-    report->pixels += machine->work[DLOP_TIMING_COLD].counts.source_px;
+}
+
+/* The launch is full, or the last one: add its jobs in every arrangement. */
+static void add_launch(struct machine *machine, struct report *report)
+{
+    u32 n_contexts = dlop_timing_engine_at(0)->contexts;
+
+    for (u32 arrangement = 0; arrangement < ARRANGEMENT_COUNT; arrangement++) {
+        u32 step = arrangement == FREE ? 1 : n_contexts;
+        if (arrangement == SORTED_WAVES)
+            qsort(machine->jobs, machine->n_jobs, sizeof machine->jobs[0], compare_bytes);
+        for (u32 j = 0; j < machine->n_jobs; j += step) {
+            u32 left = machine->n_jobs - j;
+            add_wave(machine, j, left < step ? left : step, arrangement, report);
+        }
+    }
+    for (u32 j = 0; j < machine->n_jobs; j++) {
+        const struct dlop_top_counts *counts = &machine->jobs[j].work[0].counts;
+        report->symbols += counts->symbols;
+        report->blocks += counts->blocks_transformed;
+        report->pixels += counts->source_px;
+    }
+    machine->n_jobs = 0;
 }
 
 static void add_whole(const struct machine *machine, struct report *report)
 {
     const struct dlop_timing_engine *engine;
+    const struct dlop_top_counts *counts = &machine->whole_job.work[0].counts;
 
     for (u32 i = 0; i < MAX_ENGINES && (engine = dlop_timing_engine_at(i)); i++)
-        dlop_timing_load_add(&report->whole[i], &machine->work[DLOP_TIMING_COLD], engine);
-    report->whole_symbols += machine->work[DLOP_TIMING_COLD].counts.symbols;
-    report->whole_blocks += machine->work[DLOP_TIMING_COLD].counts.blocks_parsed;
+        add_jobs(&machine->whole_job, 1, DLOP_TIMING_COLD, N_TYPES - 1, engine, &report->whole[i]);
+    report->whole_symbols += counts->symbols;
+    report->whole_blocks += counts->blocks_parsed;
+}
+
+static void open_job(struct counted *job)
+{
+    for (u32 i = 0; i < 2; i++) {
+        job->streams[i].symbols = malloc(MAX_STEPS * sizeof(u16));
+        if (!job->streams[i].symbols)
+            fail("out of memory", "steps");
+    }
 }
 
 static void open_machine(struct machine *machine)
@@ -193,6 +273,9 @@ static void open_machine(struct machine *machine)
     machine->whole.cfg = machine->plan.cfg;
     machine->plan.cfg.ops = ops;
     machine->plan.cfg.n_ops = 2;
+    open_job(&machine->whole_job);
+    for (u32 j = 0; j < LAUNCH_JOBS; j++)
+        open_job(&machine->jobs[j]);
 }
 
 static void count_all(struct machine *machine, struct report *report)
@@ -207,14 +290,16 @@ static void count_all(struct machine *machine, struct report *report)
         }
         report->n_photos++;
         report->jpeg_bytes += photo.file_bytes;
-        count(machine, &machine->whole, &photo, paths[i]);
+        count(machine, &machine->whole, &photo, paths[i], &machine->whole_job);
         add_whole(machine, report);
         for (u32 d = 0; d < machine->n_draws; d++) {
-            count(machine, &machine->plan, &photo, paths[i]);
-            add_crop(machine, report);
+            count(machine, &machine->plan, &photo, paths[i], &machine->jobs[machine->n_jobs]);
+            if (++machine->n_jobs == LAUNCH_JOBS)
+                add_launch(machine, report);
         }
         free(photo.in);
     }
+    add_launch(machine, report);
 }
 
 /* ---- text ---- */
@@ -230,9 +315,14 @@ static u64 images_per_s(const struct dlop_timing_engine *engine,
     return engine->clock_hz * load->n_jobs / load->cycles;
 }
 
+static void print_rate(const struct dlop_timing_load *load)
+{
+    printf("%14llu", (unsigned long long)images_per_s(dlop_timing_engine_at(0), load));
+}
+
 static void print_stages(const struct report *report)
 {
-    printf("\nengine \"%s\", %.0f MHz, thousands of clocks per image:\n",
+    printf("\nengine \"%s\", %.0f MHz, thousands of clocks per image in waves:\n",
            dlop_timing_engine_at(0)->name, dlop_timing_engine_at(0)->clock_hz / 1e6);
     printf("%-14s", "");
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++)
@@ -240,19 +330,26 @@ static void print_stages(const struct report *report)
     for (u32 s = 0; s < DLOP_TIMING_STAGE_COUNT; s++) {
         printf("\n%-14s", dlop_timing_stage_name(s));
         for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
-            const struct dlop_timing_load *load = &report->load[mode][0];
+            const struct dlop_timing_load *load = &report->load[WAVES][mode][0];
             printf("%14.1f", mean(load->stage[s], load->n_jobs) / 1e3);
         }
     }
     printf("\n%-14s", "image");
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++)
-        printf("%14.1f", mean(report->load[mode][0].cycles, report->load[mode][0].n_jobs) / 1e3);
-    for (u32 i = 0; i < N_LOOPS; i++) {
-        printf("\nimages/s at %u clock%s per symbol%s\n%-14s", loops[i], loops[i] == 1 ? "" : "s",
-               loops[i] == 1 ? " (ASSUMED)" : "", "");
+        printf("%14.1f",
+               mean(report->load[WAVES][mode][0].cycles, report->load[WAVES][mode][0].n_jobs) /
+                   1e3);
+    printf("\n\nimages/s of an engine, entropy contexts in turn:");
+    for (u32 i = 0; i < ARRANGEMENT_COUNT; i++) {
+        printf("\n%-14s", arrangements[i]);
         for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++)
-            printf("%14llu", (unsigned long long)images_per_s(dlop_timing_engine_at(0),
-                                                              &report->loop[mode][i]));
+            print_rate(&report->load[i][mode][0]);
+    }
+    printf("\nin waves, if the entropy loop takes N clocks per symbol (1 is ASSUMED):");
+    for (u32 i = 0; i < N_LOOPS; i++) {
+        printf("\n%-14u", loops[i]);
+        for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++)
+            print_rate(&report->loop[mode][i]);
     }
     printf("\n");
 }
@@ -309,7 +406,7 @@ static void print_cards(const struct report *report)
             for (u32 t = 0; t < N_TYPES; t++) {
                 struct dlop_timing_rate rate;
                 char text[40];
-                dlop_timing_card_rate(card, dlop_timing_engine_at(0), &report->load[mode][t],
+                dlop_timing_card_rate(card, dlop_timing_engine_at(0), &report->load[WAVES][mode][t],
                                       &rate);
                 snprintf(text, sizeof text, "%llu (%s)",
                          (unsigned long long)rate.images_per_s[rate.limit],
@@ -327,7 +424,7 @@ static void print_cards(const struct report *report)
 static void print_text(const struct report *report, u32 n_draws)
 {
     const struct dlop_timing_assumption *a;
-    u64 n = report->n_photos, n_jobs = report->load[0][0].n_jobs;
+    u64 n = report->n_photos, n_jobs = report->load[FREE][0][0].n_jobs;
 
     printf("%u photographs (%u more that no kernel takes), %u crops of each\n", report->n_photos,
            report->n_refused, n_draws);
@@ -367,7 +464,8 @@ static json_t *json_of_card(const struct dlop_timing_card *card, const struct re
         json_t *row = json_object();
         for (u32 t = 0; t < N_TYPES; t++) {
             struct dlop_timing_rate rate;
-            dlop_timing_card_rate(card, dlop_timing_engine_at(0), &report->load[mode][t], &rate);
+            dlop_timing_card_rate(card, dlop_timing_engine_at(0), &report->load[WAVES][mode][t],
+                                  &rate);
             json_object_set_new(row, types[t].name,
                                 json_pack("{s:I,s:s}", "images_per_s",
                                           (json_int_t)rate.images_per_s[rate.limit], "limit",
@@ -389,7 +487,7 @@ static void print_json(const struct report *report, u32 n_draws)
            *assumptions = json_array(), *all;
 
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
-        const struct dlop_timing_load *load = &report->load[mode][0];
+        const struct dlop_timing_load *load = &report->load[WAVES][mode][0];
         json_object_set_new(modes, dlop_timing_mode_name(mode),
                             json_pack("{s:o,s:f,s:I}", "stage_clocks", json_of_stages(load),
                                       "image_clocks", mean(load->cycles, load->n_jobs),
