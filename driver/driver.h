@@ -38,7 +38,8 @@ struct dlop_memory_ops {
      * DLOP_ERR_UNSUPPORTED. */
     dlop_status (*wrap)(struct dlop_device *device, void *host, size_t size_bytes,
                         struct dlop_buffer *buffer_out);
-    /* Give back what alloc or wrap made and clear *buffer. Null buffers are allowed. */
+    /* Give back what alloc or wrap made and clear *buffer. Null buffers are allowed. A buffer may
+     * outlive its device; then device is null. */
     void (*free)(struct dlop_device *device, struct dlop_buffer *buffer);
     /* Make the host's writes visible to the device, and the device's writes visible to the host. */
     dlop_status (*to_device)(struct dlop_device *device, struct dlop_buffer *buffer, size_t offset,

@@ -1,2 +1,2 @@
 # Sources of driver/sim.
-LIB_SRCS += driver/sim/device.c
+LIB_SRCS += driver/sim/device.c driver/sim/queue.c

@@ -341,18 +341,26 @@ static void sleep_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
-void kit_submit(struct kit *kit)
+static dlop_status sync_all(struct kit *kit, struct dlop_buffer *buffer)
 {
-    const struct dlop_memory_ops *memory = &kit->driver->memory;
-    dlop_status status;
+    return kit->driver->memory.to_device(kit->device, buffer, 0, buffer->size_bytes);
+}
 
+void kit_sync(struct kit *kit)
+{
     memset(kit->out.host, KIT_CANARY, kit->out.size_bytes);
     memset(kit->completions, 0xff, sizeof kit->completions);
     atomic_store(&kit->n_done, 0);
-    assert_int_equal(memory->to_device(kit->device, &kit->in, 0, kit->in.size_bytes), DLOP_OK);
-    assert_int_equal(memory->to_device(kit->device, &kit->constants, 0, kit->constants.size_bytes),
-                     DLOP_OK);
-    assert_int_equal(memory->to_device(kit->device, &kit->out, 0, kit->out.size_bytes), DLOP_OK);
+    assert_int_equal(sync_all(kit, &kit->in), DLOP_OK);
+    assert_int_equal(sync_all(kit, &kit->constants), DLOP_OK);
+    assert_int_equal(sync_all(kit, &kit->out), DLOP_OK);
+}
+
+void kit_submit(struct kit *kit)
+{
+    dlop_status status;
+
+    kit_sync(kit);
     while ((status = kit->driver->submit(kit->device, &kit->launch)) == DLOP_AGAIN)
         sleep_ms(1);
     assert_int_equal(status, DLOP_OK);
@@ -367,10 +375,8 @@ void kit_wait(struct kit *kit)
         kit->driver->memory.from_device(kit->device, &kit->out, 0, kit->out.size_bytes), DLOP_OK);
 }
 
-void kit_check(struct kit *kit, const struct random_state *random)
+void kit_check_completions(struct kit *kit, const struct random_state *random)
 {
-    const u8 *out = kit->out.host;
-
     assert_int_equal(atomic_load(&kit->status), DLOP_OK);
     for (u32 i = 0; i < kit->launch.n_jobs; i++) {
         const struct dlop_completion *got = &kit->completions[i], *want = &kit->expected[i];
@@ -383,6 +389,13 @@ void kit_check(struct kit *kit, const struct random_state *random)
                         i, got->status, got->bytes_written, got->blocks_decoded, want->status,
                         want->bytes_written, want->blocks_decoded);
     }
+}
+
+void kit_check(struct kit *kit, const struct random_state *random)
+{
+    const u8 *out = kit->out.host;
+
+    kit_check_completions(kit, random);
     if (!memcmp(out, kit->expected_out, kit->out.size_bytes))
         return;
     for (size_t b = 0; b < kit->out.size_bytes; b++)

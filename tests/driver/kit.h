@@ -67,11 +67,15 @@ struct dlop_job *kit_add(struct kit *kit, struct random_state *random, const str
 /* Run all jobs by the reference, into the expected bytes and completions. */
 void kit_expect(struct kit *kit);
 
-/* Fill `out` with the canary and submit; waits while the queue is full. */
+/* Fill `out` with the canary and make all buffers visible to the device. */
+void kit_sync(struct kit *kit);
+/* kit_sync and submit; waits while the queue is full. */
 void kit_submit(struct kit *kit);
-/* Wait for `done`, at most 60 s. */
+/* Wait for `done`, at most 60 s, and make `out` visible to the host. */
 void kit_wait(struct kit *kit);
-/* Compare completions and every byte of `out` with the reference. */
+/* Compare status and completions with the reference. */
+void kit_check_completions(struct kit *kit, const struct random_state *random);
+/* The same and every byte of `out`. */
 void kit_check(struct kit *kit, const struct random_state *random);
 
 /* Entries of /proc/self/NAME: threads ("task") or descriptors ("fd"). */

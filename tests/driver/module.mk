@@ -4,6 +4,7 @@ DRIVER_KIT_TESTS := tests/driver/suite tests/driver/test_heap tests/driver/test_
 DRIVER_KIT_TESTS += tests/driver/test_pool
 TEST_SRCS += $(DRIVER_KIT_TESTS:=.c) tests/driver/test_registry.c tests/driver/test_affinity.c
 $(DRIVER_KIT_TESTS:%=$(B)/%): $(B)/tests/driver/kit.o
+$(B)/tests/driver/suite: $(B)/tests/driver/suite_launches.o
 $(foreach t,$(DRIVER_KIT_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
