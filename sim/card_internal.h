@@ -79,8 +79,8 @@ struct dlop_card {
 
 /* card.c */
 
-/* Whether the card answers calls: DLOP_OK or DLOP_ERR_DEVICE_LOST. Counts those refused, after which
- * the card may be back. Locks. */
+/* Whether the card answers calls: DLOP_OK or DLOP_ERR_DEVICE_LOST. Counts those refused, after
+ * which the card may be back. Locks. */
 s32 dlop_card_admit(struct dlop_card *card);
 /* Not locked. Tell the host of corrected words, if there are any. */
 void dlop_card_tell_healed(struct dlop_card *card, u32 n_words);

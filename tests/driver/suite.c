@@ -1,17 +1,13 @@
 /* Driver test: one suite that every driver of this build must pass.
  *
  * It runs once per driver of the table that is present here, and over a group of devices (members
- * as in GROUP_MEMBERS, those that are present); DLOP_TEST_DRIVER=name picks one. What
- * a device must produce is what hw/core/image.h produces, byte for byte, statuses and block counts
- * included; what lies between and behind the outputs must stay as it was.
+ * as in GROUP_MEMBERS, those that are present); DLOP_TEST_DRIVER=name picks one. What a device must
+ * produce is what hw/core/image.h produces, byte for byte, statuses and block counts included; what
+ * lies between and behind the outputs must stay as it was.
  * Here: the life of a device and its memory. What becomes of launches: suite_launches.c.
  */
-<<<<<<< HEAD
 #include "driver/group/group.h"
-#include "tests/driver/kit.h"
-=======
 #include "tests/driver/suite.h"
->>>>>>> a9448b6 (Emulated card and its driver: guarded and strict memory, units, seeded faults; driver suite in two files, fit for devices with memory of their own)
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -286,6 +282,15 @@ static int run_life(const char *group)
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }
 
+static int run_suite(void)
+{
+    char life[64], launches[64];
+
+    snprintf(life, sizeof life, "driver/%s life", suite_driver->name);
+    snprintf(launches, sizeof launches, "driver/%s launches", suite_driver->name);
+    return run_life(life) + suite_run_launches(launches);
+}
+
 /* ---- several devices as one ---- */
 
 static const char *const GROUP_MEMBERS[] = {"cpu", "sim"};
@@ -313,7 +318,7 @@ static int run_group_suite(void)
 
     group = dlop_group_driver;
     group.open = open_group;
-    driver = &group;
+    suite_driver = &group;
     return run_suite();
 }
 
@@ -329,7 +334,6 @@ int main(void)
     }
     for (u32 i = 0; (suite_driver = dlop_driver_at(i)); i++) {
         struct dlop_device_info info = {0};
-        char group[64];
 
         if (wanted && strcmp(wanted, suite_driver->name))
             continue;
@@ -337,17 +341,10 @@ int main(void)
             printf("SKIP %s: %s\n", suite_driver->name, info.missing);
             continue;
         }
-        snprintf(group, sizeof group, "driver/%s life", suite_driver->name);
-        n_failed += run_life(group);
-        snprintf(group, sizeof group, "driver/%s launches", suite_driver->name);
-        n_failed += suite_run_launches(group);
+        n_failed += run_suite();
     }
-<<<<<<< HEAD
     if (!wanted || !strcmp(wanted, "group"))
         n_failed += run_group_suite();
-    kit_free_photos(photos, n_photos);
-=======
     kit_free_photos(suite_photos, suite_n_photos);
->>>>>>> a9448b6 (Emulated card and its driver: guarded and strict memory, units, seeded faults; driver suite in two files, fit for devices with memory of their own)
     return n_failed;
 }
