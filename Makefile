@@ -87,9 +87,11 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- sources: each folder lists its own ----------------------------------------------------------
-# LIB_SRCS, CLI_SRCS, TEST_SRCS and FUZZ_SRCS += path.c; CFLAGS_path.c := flags of one file; CLI_LIBS;
+# LIB_SRCS, CLI_SRCS, TEST_SRCS and FUZZ_SRCS += path.c; GEN_SRCS += path.c below $(B) that a rule of
+# the folder makes; CFLAGS_path.c := flags of one file; CLI_LIBS;
 # TEST_LIBS_path and TEST_TIER_path and TEST_TIMEOUT_path (seconds), path without .c, of one test.
 LIB_SRCS :=
+GEN_SRCS :=
 CLI_SRCS :=
 CLI_LIBS :=
 TEST_SRCS :=
@@ -101,7 +103,8 @@ include host/base/module.mk host/source/module.mk host/format/module.mk host/dra
 include host/plan/module.mk host/run/module.mk host/cli/module.mk
 include tests/module.mk tests/top/module.mk tests/sim/module.mk tests/swemu/module.mk
 
-LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o)
+GEN_OBJS := $(GEN_SRCS:%.c=$(B)/%.o)
+LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o) $(GEN_OBJS)
 CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
 TESTS := $(TEST_SRCS:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRCS:%.c=$(B)/%)
@@ -128,6 +131,9 @@ $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(CFLAGS_$<) -MMD -MP -c $< -o $@
+
+$(GEN_OBJS): %.o: %.c $(B)/flags
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD_INFO_SRC:%.c=$(B)/%.o): $(B)/build_info
 

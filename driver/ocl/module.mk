@@ -1,2 +1,15 @@
-# Sources of driver/ocl.
-LIB_SRCS += driver/ocl/device.c
+# Sources of driver/ocl; without OpenCL's headers the driver only says so.
+ifeq ($(HAVE_opencl),yes)
+LIB_SRCS += driver/ocl/device.c driver/ocl/api.c driver/ocl/find.c driver/ocl/settings.c
+LIB_SRCS += driver/ocl/program.c driver/ocl/cache.c driver/ocl/memory.c driver/ocl/slot.c
+
+# The kernels' source, as text inside the library.
+GEN_SRCS += driver/ocl/kernels.c
+$(B)/driver/ocl/kernels.c: scripts/embed_text
+	$(call say,TEXT,hw/top/kernels.cl)
+	@mkdir -p $(@D)
+	$(Q)scripts/embed_text dlop_ocl_kernels hw/top/kernels.cl $@
+-include $(B)/driver/ocl/kernels.c.d
+else
+LIB_SRCS += driver/ocl/absent.c
+endif
