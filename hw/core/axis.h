@@ -128,7 +128,7 @@ DLOP_STEP void dlop_axis_start(u32 precision_bits, s32 sum_out[3])
 }
 
 /* rgbx: pixel px counts. */
-DLOP_STEP void dlop_axis_add(s32 weight, const u8 *rgbx, u64 px, s32 sum[3])
+DLOP_STEP void dlop_axis_add(s32 weight, DLOP_GLOBAL const u8 *rgbx, u64 px, s32 sum[3])
 {
     u32 c;
 
@@ -150,8 +150,8 @@ DLOP_STEP void dlop_axis_round(const s32 sum[3], u32 precision_bits, u8 pixel_ou
 
 /* One output pixel: output o of the table over source pixels first_px, first_px + step_px, ... of
  * in. Shared by both passes: on x pixels follow each other, on y they are a row apart. */
-DLOP_STEP void dlop_axis_pixel(const u8 *table, u32 o, const u8 *in_rgbx, u64 step_px, u64 first_px,
-                               u8 pixel_out[3])
+DLOP_STEP void dlop_axis_pixel(DLOP_GLOBAL const u8 *table, u32 o, DLOP_GLOBAL const u8 *in_rgbx,
+                               u64 step_px, u64 first_px, u8 pixel_out[3])
 {
     u32 n_taps = dlop_axis_n_taps(table), precision_bits = dlop_axis_precision_bits(table);
     u64 span = dlop_axis_span_at(o);

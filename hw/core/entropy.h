@@ -4,8 +4,8 @@
  * Key idea: DC and AC symbols share one loop body, one symbol per turn: refill by at most one
  * 32-bit word, find the code, cut code and value out of the same window. The body is a step of its
  * own (dlop_entropy_symbol), so that a card can take the turns of several images in rotation. The
- * block is never cleared: a mask says which coefficients were written. Coefficients stay in zigzag order and
- * undequantised; hw/core/dequantise.h does the rest for the blocks that are needed.
+ * block is never cleared: a mask says which coefficients were written. Coefficients stay in zigzag
+ * order and undequantised; hw/core/dequantise.h does the rest for the blocks that are needed.
  *
  * Worst case: 64 symbols and 64 * 27 bits per block. Whatever is read, memory is safe: positions
  * are limited and bytes past the segment read as zeros. A block is refused, never decoded
@@ -138,7 +138,7 @@ DLOP_STEP s32 dlop_entropy_symbol(const struct dlop_huff_table *dc,
  * DLOP_OK, DLOP_ERR_BAD_DATA, DLOP_ERR_TRUNCATED, DLOP_ERR_INEXACT; after an error state and block
  * are of no use.
  */
-DLOP_STEP s32 dlop_entropy_block(const u8 *bytes, const struct dlop_huff_table *dc,
+DLOP_STEP s32 dlop_entropy_block(DLOP_GLOBAL const u8 *bytes, const struct dlop_huff_table *dc,
                                  const struct dlop_huff_table *ac, u32 component,
                                  struct dlop_entropy *state, struct dlop_coef_block *block_out)
 {
