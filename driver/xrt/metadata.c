@@ -35,6 +35,12 @@ struct reader {
     int32_t status;
 };
 
+void dlop_metadata_make_printable(char *text)
+{
+    for (; *text != 0; text++)
+        *text = *text >= ' ' && *text <= '~' ? *text : '?';
+}
+
 static bool refuse(struct reader *reader, int32_t status, const char *what, struct span where)
 {
     int n = where.begin == NULL
@@ -46,6 +52,8 @@ static bool refuse(struct reader *reader, int32_t status, const char *what, stru
         snprintf(reader->reason, reader->reason_size, "metadata: %s: %.*s", what, n, where.begin);
     else if (reader->reason != NULL)
         snprintf(reader->reason, reader->reason_size, "metadata: %s", what);
+    if (reader->reason != NULL)
+        dlop_metadata_make_printable(reader->reason);
     return false;
 }
 

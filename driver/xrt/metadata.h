@@ -53,4 +53,7 @@ struct dlop_metadata {
 int32_t dlop_metadata_read(const char *text, size_t n_bytes, struct dlop_metadata *metadata_out,
                            char *reason_out, size_t size);
 
+/* Replace what is no printable ASCII character: reasons quote what came from a file. */
+void dlop_metadata_make_printable(char *text);
+
 #endif

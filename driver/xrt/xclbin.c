@@ -33,8 +33,10 @@ refuse(struct reader *reader, dlop_status status, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    if (reader->reason != NULL && reader->reason_size > 0)
+    if (reader->reason != NULL && reader->reason_size > 0) {
         vsnprintf(reader->reason, reader->reason_size, format, arguments);
+        dlop_metadata_make_printable(reader->reason);
+    }
     va_end(arguments);
     return status;
 }

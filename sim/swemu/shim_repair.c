@@ -1,9 +1,9 @@
 /* What XRT loads as $XILINX_XRT/lib/libxrt_swemu.so.2 (or hwemu): it pulls in the shim of that name
  * and repairs it where that is needed.
  *
- * - Debian's build of both shims (202210.2.13.466+dfsg) drops the result of realloc when its message
- *   buffer grows, and goes on with the freed block. Its functions cannot be interposed (it is
- *   linked -Bsymbolic), but it calls malloc and realloc through its GOT, and message buffers are
+ * - Debian's build of both shims (202210.2.13.466+dfsg) drops the result of realloc when its
+ *   message buffer grows, and goes on with the freed block. Its functions cannot be interposed (it
+ *   is linked -Bsymbolic), but it calls malloc and realloc through its GOT, and message buffers are
  *   all that it takes there. So these two slots are redirected: each buffer gets room for the
  *   largest message at once and never has to move.
  * - The shim of hardware emulation waits for commands by sleeping whole seconds. A second of it

@@ -1,1 +1,14 @@
-# Tests of tests/swemu.
+# Tests of sim/swemu, and of the reader of card images (driver/xrt).
+TEST_SRCS += tests/swemu/test_metadata.c
+ifeq ($(HAVE_xrt),yes)
+TEST_SRCS += tests/swemu/test_xclbin.c tests/swemu/test_repair.c
+$(B)/tests/swemu/test_xclbin: $(SWEMU_IMAGE_OBJS)
+TEST_LIBS_tests/swemu/test_xclbin := -luuid
+
+FAKE_SHIMS := $(patsubst %,$(B)/tests/swemu/fake/%/libxrt_swemu.so.2,right wrong odd)
+$(B)/tests/swemu/test_repair: | $(FAKE_SHIMS) $(SWEMU_FILES)
+$(FAKE_SHIMS): $(B)/tests/swemu/fake/%/libxrt_swemu.so.2: tests/swemu/fake_shim.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -DFAKE_KIND=FAKE_$* -shared \
+		-Wl,-soname,$(@F) $< -o $@
+endif
