@@ -259,10 +259,10 @@ void dlop_card_close(struct dlop_card **card_in_out, struct dlop_card_counters *
 {
     struct dlop_card *card = *card_in_out;
 
-    *card_in_out = NULL;
     if (!card)
         return;
     if (dlop_card_is_foreign(card)) {
+        *card_in_out = NULL;
         close_foreign(card);
         return;
     }
@@ -272,6 +272,7 @@ void dlop_card_close(struct dlop_card **card_in_out, struct dlop_card_counters *
     pthread_mutex_unlock(&card->lock);
     for (u32 i = 0; i < card->n_started; i++)
         pthread_join(card->units[i].handle, NULL);
+    *card_in_out = NULL; /* not before: signals may look there */
     if (counters_out)
         *counters_out = card->counters;
     free_memories(card);

@@ -10,10 +10,11 @@
 #include "hw/core/image.h"
 #include "tests/kernel/axis_table.h"
 
-#define IN_BYTES        ((size_t)8 << 20)
-#define OUT_BYTES       ((size_t)8 << 20)
-#define CONSTANTS_BYTES ((size_t)KIT_MAX_JOBS * 3 * 256 * 8)
-#define MAX_OUT_PX      70
+/* Room per job; a source and its axis tables are usually smaller, an output always is. */
+#define IN_BYTES_PER_JOB  ((size_t)128 << 10)
+#define OUT_BYTES_PER_JOB ((size_t)128 << 10)
+#define TABLE_BYTES       ((size_t)3 * 256 * 8)
+#define MAX_OUT_PX        70
 
 /* ---- photographs ---- */
 
@@ -167,13 +168,21 @@ static void kit_done(struct dlop_launch *launch, dlop_status status)
 
 void kit_open(struct kit *kit, const struct dlop_driver *driver, struct dlop_device *device)
 {
+    kit_open_for(kit, driver, device, KIT_MAX_JOBS);
+}
+
+void kit_open_for(struct kit *kit, const struct dlop_driver *driver, struct dlop_device *device,
+                  u32 n_jobs)
+{
+    const struct dlop_memory_ops *memory = &driver->memory;
+
     memset(kit, 0, sizeof *kit);
     kit->driver = driver;
     kit->device = device;
-    assert_int_equal(driver->memory.alloc(device, IN_BYTES, &kit->in), DLOP_OK);
-    assert_int_equal(driver->memory.alloc(device, CONSTANTS_BYTES, &kit->constants), DLOP_OK);
-    assert_int_equal(driver->memory.alloc(device, OUT_BYTES, &kit->out), DLOP_OK);
-    kit->expected_out = malloc(OUT_BYTES);
+    assert_int_equal(memory->alloc(device, n_jobs * IN_BYTES_PER_JOB, &kit->in), DLOP_OK);
+    assert_int_equal(memory->alloc(device, n_jobs * TABLE_BYTES, &kit->constants), DLOP_OK);
+    assert_int_equal(memory->alloc(device, n_jobs * OUT_BYTES_PER_JOB, &kit->out), DLOP_OK);
+    kit->expected_out = malloc(kit->out.size_bytes);
     assert_non_null(kit->expected_out);
     kit->out_used = KIT_GAP_BYTES;
     kit->launch = (struct dlop_launch){.jobs = kit->jobs,
@@ -261,8 +270,8 @@ static u64 put_axis(struct kit *kit, struct random_state *random, u32 n_in, u32 
 /* A pack table, and room in `out`. */
 static void put_table_and_out(struct kit *kit, struct random_state *random, struct dlop_job *job)
 {
-    job->pack_offset = (u64)(job - kit->jobs) * 3 * 256 * 8;
-    random_bytes(random, (u8 *)kit->constants.host + job->pack_offset, 3 * 256 * 8);
+    job->pack_offset = (u64)(job - kit->jobs) * TABLE_BYTES;
+    random_bytes(random, (u8 *)kit->constants.host + job->pack_offset, TABLE_BYTES);
     job->out_bytes =
         job->out_width_px * job->out_height_px * job->out_channels * job->element_bytes;
     job->out_offset = kit->out_used;

@@ -57,6 +57,9 @@ struct kit {
 
 /* Buffers of capacities that hold KIT_MAX_JOBS jobs of kit_add_*. */
 void kit_open(struct kit *kit, const struct dlop_driver *driver, struct dlop_device *device);
+/* The same for at most n_jobs. */
+void kit_open_for(struct kit *kit, const struct dlop_driver *driver, struct dlop_device *device,
+                  u32 n_jobs);
 void kit_close(struct kit *kit);
 
 /* Add a job: a photograph, random region, axes, grey, layout, element size, table. kind: enum

@@ -1,1 +1,6 @@
-# Tests of tests/sim.
+# Tests of the emulated card and its driver. The objects come after the library on the command line
+# and need it once more.
+SIM_CARD_TESTS := tests/sim/test_card
+TEST_SRCS += $(SIM_CARD_TESTS:=.c)
+$(SIM_CARD_TESTS:%=$(B)/%): $(B)/tests/sim/device.o $(B)/tests/driver/kit.o
+$(foreach t,$(SIM_CARD_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
