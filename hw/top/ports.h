@@ -1,0 +1,32 @@
+/* The ports of a kernel for synthesis: one register for each scalar, one memory port for each
+ * buffer, whose address is a register, too. All made from the argument table of top.h, so that none
+ * can be forgotten.
+ *
+ * Ports are bytes in the source; a tool widens sequential accesses up to
+ * max_widen_bitwidth. The host aligns buffers to 4096 bytes. depth is what a co-simulation of
+ * tests/top needs of each buffer.
+ */
+#ifndef DLOP_HW_TOP_PORTS_H
+#define DLOP_HW_TOP_PORTS_H
+
+#include "hw/top/top.h"
+
+#define DLOP_TOP_COSIM_BYTES 65536
+
+#define DLOP_TOP_REGISTER(name) DLOP_HLS(INTERFACE s_axilite port = name bundle = control)
+#define DLOP_TOP_MEMORY(name)                                                                      \
+    DLOP_HLS(INTERFACE m_axi port = name bundle = name offset = slave max_widen_bitwidth =         \
+                 512 num_read_outstanding = 32 depth = DLOP_TOP_COSIM_BYTES)
+
+#define DLOP_TOP_PORT_0(name) DLOP_TOP_REGISTER(name)
+#define DLOP_TOP_PORT_1(name)                                                                      \
+    DLOP_TOP_MEMORY(name)                                                                          \
+    DLOP_TOP_REGISTER(name)
+#define DLOP_TOP_PORT(type, name, is_buffer) DLOP_TOP_PORT_##is_buffer(name)
+
+/* First thing in a kernel's body. */
+#define DLOP_TOP_PORTS                                                                             \
+    DLOP_TOP_ARGUMENTS(DLOP_TOP_PORT)                                                              \
+    DLOP_TOP_REGISTER(return )
+
+#endif
