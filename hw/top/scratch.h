@@ -19,27 +19,41 @@ DLOP_STEP u64 dlop_top_job_scratch_bytes(const struct dlop_job *job,
     return dlop_top_place(&slot, 0);
 }
 
-/* Bytes of scratch memory that one unit needs to run these jobs; jobs that are refused need none.
- * Two waves are on their way at a time (wave.h). As much as this is also enough for the reference
- * of hw/core, one job after the other, which the OpenCL entry points run. in: the launch's `in`
- * buffer as the host sees it. work: any content. */
+/* Keep the largest sizes, the largest first. */
+DLOP_STEP void dlop_top_keep_largest(u64 n_bytes, u64 largest[DLOP_TOP_CONTEXTS])
+{
+    u32 i;
+
+    for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
+        u64 smaller = largest[i] < n_bytes ? largest[i] : n_bytes;
+
+        largest[i] = dlop_max_u64(largest[i], n_bytes);
+        n_bytes = smaller;
+    }
+}
+
+/* Bytes of scratch memory that one unit needs to run these jobs, or any of them, in any order; jobs
+ * that are refused need none. Two waves are on their way at a time (wave.h), and any jobs may meet
+ * in one. As much as this is also enough for the reference of hw/core, one job after the other,
+ * which the OpenCL entry points run. in: the launch's `in` buffer as the host sees it. work: any
+ * content. */
 DLOP_STEP u64 dlop_top_scratch_bytes(const struct dlop_job *jobs, u32 n_jobs, const u8 *in,
                                      const struct dlop_job_bounds *bounds,
                                      struct dlop_image_work *work)
 {
     const struct dlop_image_memory memory = {.in = in, .bounds = *bounds};
-    u64 most_bytes = 0, wave_bytes = 0;
+    u64 largest[DLOP_TOP_CONTEXTS] = {0}, reference_bytes = 0, wave_bytes = 0;
     u32 i;
 
     for (i = 0; i < n_jobs; i++) {
-        if (i % DLOP_TOP_CONTEXTS == 0)
-            wave_bytes = 0;
         if (dlop_image_prepare(&jobs[i], &memory, work) != DLOP_OK)
             continue;
-        wave_bytes += dlop_top_job_scratch_bytes(&jobs[i], work);
-        most_bytes = dlop_max_u64(most_bytes, dlop_max_u64(2 * wave_bytes, work->scratch_bytes));
+        reference_bytes = dlop_max_u64(reference_bytes, work->scratch_bytes);
+        dlop_top_keep_largest(dlop_top_job_scratch_bytes(&jobs[i], work), largest);
     }
-    return most_bytes;
+    for (i = 0; i < DLOP_TOP_CONTEXTS; i++)
+        wave_bytes += largest[i];
+    return dlop_max_u64(2 * wave_bytes, reference_bytes);
 }
 
 #endif
