@@ -1,6 +1,7 @@
 /* Cycle model of the card entry points: the formulas. See timing.h. */
 #include "sim/timing.h"
 
+#include "hw/core/colour.h"
 #include "hw/core/huff_table.h"
 
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -133,23 +134,71 @@ static void predict_stages(const struct dlop_timing_work *work,
     stage[DLOP_TIMING_STORE] = ceil_div(work->write_bytes, engine->bus_bytes);
 }
 
+/* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then unstuffed;
+ * a block is dequantised, copied, transformed, limited, transformed and clamped by loops one after
+ * the other; pixels and samples go to and from scratch memory byte by byte. */
+static void predict_as_written(const struct dlop_timing_work *work,
+                               const struct dlop_timing_engine *engine,
+                               u64 stage[DLOP_TIMING_STAGE_COUNT])
+{
+    const struct dlop_top_counts *counts = &work->counts;
+    const u64 block_turns = 64 + 64 + 8 + 64 + 8 + 64;
+
+    predict_stages(work, engine, stage);
+    stage[DLOP_TIMING_FETCH] = work->read_bytes - counts->fetched_bytes;
+    stage[DLOP_TIMING_UNSTUFF] = 2 * counts->fetched_bytes;
+    stage[DLOP_TIMING_HAND_OVER] = stage[DLOP_TIMING_ENTROPY];
+    stage[DLOP_TIMING_IDCT] = block_turns * counts->blocks_transformed;
+    stage[DLOP_TIMING_COLOUR] = (2 + DLOP_RGBX_BYTES) * counts->source_px;
+    stage[DLOP_TIMING_X_AXIS] =
+        MAX(counts->x_multiply_adds + counts->x_outputs, DLOP_RGBX_BYTES * counts->x_outputs);
+    stage[DLOP_TIMING_Y_AXIS] =
+        (1 + DLOP_RGBX_BYTES) * counts->y_multiply_adds + 2 * counts->y_outputs;
+    stage[DLOP_TIMING_PACK] = 2 * work->out_px;
+    stage[DLOP_TIMING_STORE] = work->write_bytes;
+}
+
+/* The clocks that a job, or a wave, holds the pipeline up. As written, tables are built before a
+ * scan begins, and a row is resampled, filled and written before the next one. */
+static u64 pace(const struct dlop_timing_engine *engine, const u64 stage[DLOP_TIMING_STAGE_COUNT])
+{
+    u64 decode =
+        MAX(MAX(stage[DLOP_TIMING_UNSTUFF], stage[DLOP_TIMING_HAND_OVER]), stage[DLOP_TIMING_IDCT]);
+    u64 paint = MAX(stage[DLOP_TIMING_COLOUR], stage[DLOP_TIMING_X_AXIS]);
+    u64 finish = stage[DLOP_TIMING_Y_AXIS] + MAX(stage[DLOP_TIMING_PACK], stage[DLOP_TIMING_STORE]);
+    u32 slowest = dlop_timing_slowest_stage(stage);
+
+    if (!engine->is_as_written)
+        return MAX(stage[slowest], stage[DLOP_TIMING_HAND_OVER]);
+    return MAX(stage[DLOP_TIMING_FETCH],
+               MAX(decode + stage[DLOP_TIMING_TABLES], MAX(paint, finish)));
+}
+
 /* The slowest stage, and what comes on top for n_jobs. stage, fill: sums over them. */
 static void predict_total(const struct dlop_timing_engine *engine, u32 n_jobs,
                           struct dlop_timing_cycles *cycles)
 {
     cycles->binding = dlop_timing_slowest_stage(cycles->stage);
     cycles->launch = ceil_div((u64)n_jobs * engine->launch_clocks, engine->jobs_per_launch);
-    cycles->total =
-        MAX(cycles->stage[cycles->binding], cycles->stage[DLOP_TIMING_HAND_OVER]) + cycles->launch;
+    cycles->total = pace(engine, cycles->stage) + cycles->launch;
     cycles->total +=
         engine->drains ? cycles->fill : ceil_div(cycles->fill, engine->jobs_per_launch);
+}
+
+static void predict_job(const struct dlop_timing_work *work,
+                        const struct dlop_timing_engine *engine, u64 stage[DLOP_TIMING_STAGE_COUNT])
+{
+    if (engine->is_as_written)
+        predict_as_written(work, engine, stage);
+    else
+        predict_stages(work, engine, stage);
 }
 
 void dlop_timing_predict(const struct dlop_timing_work *work,
                          const struct dlop_timing_engine *engine,
                          struct dlop_timing_cycles *cycles_out)
 {
-    predict_stages(work, engine, cycles_out->stage);
+    predict_job(work, engine, cycles_out->stage);
     cycles_out->fill = fill_clocks(work, engine, cycles_out->stage);
     predict_total(engine, 1, cycles_out);
 }
@@ -164,7 +213,7 @@ void dlop_timing_predict_wave(const struct dlop_timing_work *work, u32 n_jobs, u
     for (u32 j = 0; j < n_jobs; j++) {
         u64 stage[DLOP_TIMING_STAGE_COUNT];
 
-        predict_stages(&work[j], engine, stage);
+        predict_job(&work[j], engine, stage);
         for (u32 i = 0; i < DLOP_TIMING_STAGE_COUNT; i++)
             cycles_out->stage[i] += stage[i];
         entropy += stage[DLOP_TIMING_ENTROPY] - symbol_clocks(&work[j], engine);

@@ -89,7 +89,9 @@ struct dlop_timing_engine {
     u32 fill_rows;     /* 0..: rows of the horizontal pass before the first output row */
     u32 launch_clocks; /* 0..: start of a launch as the host sees it */
     u32 jobs_per_launch;
-    u32 drains; /* 1: a job enters when the last one has left; 0: they follow each other */
+    u32 drains;        /* 1: a job enters when the last one has left; 0: they follow each other */
+    u32 is_as_written; /* 1: the loops of hw/top with one turn per clock, nothing unrolled, nothing
+                          widened; of the widths above only the entropy stage's count */
 };
 
 struct dlop_timing_cycles {
@@ -139,8 +141,17 @@ u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_cou
  * mean over photographs of a decoder with one symbol per clock. */
 u64 dlop_timing_entropy_of_bytes(u64 jpeg_bytes);
 
-/* Engines by number, null past the last; the first is the one that hw/top is written for. The
- * others are the published decoders, as far as their sources say. */
+/* Engines by number, null past the last: DLOP_TIMING_PLANNED is what hw/top is written for, with
+ * loops unrolled and ports widened as far as the widths say; DLOP_TIMING_AS_WRITTEN is its text
+ * without any of that; the others are published decoders, as far as their sources say. */
+enum dlop_timing_engine_number {
+    DLOP_TIMING_PLANNED,
+    DLOP_TIMING_AS_WRITTEN,
+    DLOP_TIMING_VITIS_L1,
+    DLOP_TIMING_VITIS_L2,
+    DLOP_TIMING_CORE_JPEG,
+    DLOP_TIMING_ENGINE_COUNT
+};
 const struct dlop_timing_engine *dlop_timing_engine_at(u32 i);
 
 #endif

@@ -14,7 +14,7 @@
 
 static const struct dlop_timing_engine engines[] = {
     {
-        .name = "dlop",
+        .name = "planned",
         .clock_hz = 300000000,
         .bus_bytes = 64,
         .table_clocks = 1296, /* 16 lengths, 256 symbols, 1024 entries of the lookup */
@@ -22,7 +22,7 @@ static const struct dlop_timing_engine engines[] = {
         .contexts = 4,
         .symbol_clocks = 4,
         .lookup_bits = 10,
-        .long_turns = 1,
+        .long_turns = 0, /* hw/top compares in the same turn */
         .idct_clocks = 8,
         .colour_px = 4,
         .x_px = 4,
@@ -30,11 +30,31 @@ static const struct dlop_timing_engine engines[] = {
         .x_taps_log2 = 2,
         .y_px = 2,
         .y_taps_log2 = 2,
+        .pack_px = 2,
+        .fill_rows = 3,
+        .launch_clocks = 30000,
+        .jobs_per_launch = 64,
+    },
+    {
+        .name = "as written",
+        .clock_hz = 300000000,
+        .bus_bytes = 1,
+        .table_clocks = 1296,
+        .unstuff_bytes = 1,
+        .contexts = 4,
+        .symbol_clocks = 4,
+        .lookup_bits = 10,
+        .long_turns = 0,
+        .idct_clocks = 1,
+        .colour_px = 1,
+        .x_px = 1,
+        .x_outputs = 1,
+        .y_px = 1,
         .pack_px = 1,
         .fill_rows = 3,
         .launch_clocks = 30000,
         .jobs_per_launch = 64,
-        .drains = 0,
+        .is_as_written = 1,
     },
     {
         /* Header of Vitis_Libraries codec L1: one symbol per clock, 9-bit table, codes beyond it

@@ -4,3 +4,8 @@ SIM_CARD_TESTS := tests/sim/test_card
 TEST_SRCS += $(SIM_CARD_TESTS:=.c)
 $(SIM_CARD_TESTS:%=$(B)/%): $(B)/tests/sim/device.o $(B)/tests/driver/kit.o
 $(foreach t,$(SIM_CARD_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
+# Tests of tests/sim.
+TEST_SRCS += tests/sim/test_timing.c
+TEST_SRCS += tests/sim/test_timing_counts.c
+$(B)/tests/sim/test_timing_counts: $(B)/tests/driver/kit.o
+TEST_LIBS_tests/sim/test_timing_counts := $(B)/libdlop.a -ljpeg
