@@ -115,8 +115,10 @@ static void close_finishes_what_was_submitted(void **state)
     for (u32 i = 0; i < 3; i++) {
         kit_open(&kits[i], suite_driver, device);
         suite_fill(&kits[i], &random, 16);
-        kit_submit(&kits[i]);
+        kit_sync(&kits[i]);
     }
+    for (u32 i = 0; i < 3; i++)
+        assert_int_equal(suite_driver->submit(device, &kits[i].launch), DLOP_OK);
     suite_driver->close(&device);
     for (u32 i = 0; i < 3; i++) {
         assert_int_equal(atomic_load(&kits[i].n_done), 1);

@@ -1,10 +1,12 @@
 # Tests of the emulated card and its driver. The objects come after the library on the command line
 # and need it once more.
-SIM_CARD_TESTS := tests/sim/test_card
+SIM_CARD_TESTS := tests/sim/test_card tests/sim/test_faults tests/sim/test_fault_runs
 TEST_SRCS += $(SIM_CARD_TESTS:=.c)
 $(SIM_CARD_TESTS:%=$(B)/%): $(B)/tests/sim/device.o $(B)/tests/driver/kit.o
 $(foreach t,$(SIM_CARD_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
-# Tests of tests/sim.
+TEST_TIER_tests/sim/test_fault_runs := full
+
+# Cycle model.
 TEST_SRCS += tests/sim/test_timing.c
 TEST_SRCS += tests/sim/test_timing_counts.c
 $(B)/tests/sim/test_timing_counts: $(B)/tests/driver/kit.o
