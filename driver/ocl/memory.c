@@ -17,7 +17,9 @@
 /* Integrated processors share memory without a copy only in whole pages. */
 #define PAGE_BYTES ((size_t)4096)
 
+/* driver_data of a buffer. It keeps its device, since it may be freed after that was closed. */
 struct ocl_buffer {
+    struct dlop_device *device;
     cl_mem memory;     /* what kernels get */
     cl_mem pinned;     /* COPY of alloc: the host's side */
     void *own;         /* SHARE of alloc: memory to free */
@@ -132,8 +134,9 @@ static dlop_status create(struct dlop_device *device, cl_mem_flags flags, void *
     return *memory_out ? DLOP_OK : DLOP_ERR_NO_MEMORY;
 }
 
-static void release(struct dlop_device *device, struct ocl_buffer *own, void *host)
+static void release(struct ocl_buffer *own, void *host)
 {
+    struct dlop_device *device = own->device;
     const struct dlop_ocl_api *api = device->api;
 
     pthread_mutex_lock(&device->memory_lock);
@@ -235,12 +238,13 @@ static dlop_status make(struct dlop_device *device, void *host, size_t size_byte
     own = calloc(1, sizeof *own);
     if (!own)
         return DLOP_ERR_NO_MEMORY;
+    own->device = device;
     own->size_bytes = size_bytes;
     buffer.driver_data = own;
     status = is_shared(device) ? make_shared(device, host, own, &buffer)
                                : make_copied(device, host, own, &buffer);
     if (status != DLOP_OK) {
-        release(device, own, buffer.host);
+        release(own, buffer.host);
         return status;
     }
     dlop_ocl_ref(device);
@@ -272,18 +276,22 @@ dlop_status dlop_ocl_wrap(struct dlop_device *device, void *host, size_t size_by
 }
 
 /* In a forked child OpenCL is out of reach, and with it what it allocated. */
-void dlop_ocl_free(struct dlop_device *device, struct dlop_buffer *buffer)
+void dlop_ocl_free(struct dlop_device *closed_or_null, struct dlop_buffer *buffer)
 {
     struct ocl_buffer *own = buffer ? buffer->driver_data : NULL;
 
-    if (own && is_forked(device)) {
-        free(own->own);
-        free(own);
-    } else if (own && !own->is_abandoned) {
-        release(device, own, buffer->host);
-    }
-    if (own)
+    (void)closed_or_null;
+    if (own) {
+        struct dlop_device *device = own->device;
+
+        if (is_forked(device)) {
+            free(own->own);
+            free(own);
+        } else if (!own->is_abandoned) {
+            release(own, buffer->host);
+        }
         dlop_ocl_unref(device);
+    }
     if (buffer)
         *buffer = (struct dlop_buffer){0};
 }

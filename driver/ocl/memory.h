@@ -9,7 +9,7 @@ dlop_status dlop_ocl_alloc(struct dlop_device *device, size_t size_bytes,
                            struct dlop_buffer *buffer_out);
 dlop_status dlop_ocl_wrap(struct dlop_device *device, void *host, size_t size_bytes,
                           struct dlop_buffer *buffer_out);
-void dlop_ocl_free(struct dlop_device *device, struct dlop_buffer *buffer);
+void dlop_ocl_free(struct dlop_device *closed_or_null, struct dlop_buffer *buffer);
 dlop_status dlop_ocl_to_device(struct dlop_device *device, struct dlop_buffer *buffer,
                                size_t offset, size_t n_bytes);
 dlop_status dlop_ocl_from_device(struct dlop_device *device, struct dlop_buffer *buffer,

@@ -428,12 +428,13 @@ static dlop_status wait_for_last(struct dlop_ocl_slot *slot, cl_event last)
         dlop_ocl_lose(device, DLOP_ERR_TIMEOUT, "a launch did not end in time");
         return DLOP_ERR_TIMEOUT;
     }
-    if (slot->done_status != CL_COMPLETE)
+    if (slot->done_status < 0)
         return dlop_ocl_fail(device, "launch", "execution", slot->done_status);
     return DLOP_OK;
 }
 
-/* A kernel that failed shows in its event, whatever the commands after it did. */
+/* A kernel that failed shows in its event, whatever the commands after it did. One that is not
+ * marked complete yet is, since the commands after it are. */
 static dlop_status check_kernels(struct dlop_ocl_slot *slot)
 {
     const struct dlop_ocl_api *api = slot->device->api;
@@ -445,7 +446,7 @@ static dlop_status check_kernels(struct dlop_ocl_slot *slot)
             continue;
         error = api->GetEventInfo(slot->groups[k].event, CL_EVENT_COMMAND_EXECUTION_STATUS,
                                   sizeof execution, &execution, NULL);
-        if (error != CL_SUCCESS || execution != CL_COMPLETE)
+        if (error != CL_SUCCESS || execution < 0)
             return dlop_ocl_fail(slot->device, dlop_ocl_kernel_names[k], "execution",
                                  error != CL_SUCCESS ? error : execution);
     }
