@@ -58,4 +58,32 @@ static inline void launch_run(struct kit *kit, struct dlop_top_counts *counts_ou
     atomic_store(&kit->status, DLOP_OK);
 }
 
+/* Spoil the source or a table of a job: a bit of it; of a JPEG, also a marker where none is, another
+ * end of a scan, another restart interval. */
+static inline void launch_spoil(struct kit *kit, struct random_state *random,
+                                const struct dlop_job *job)
+{
+    u8 *source = (u8 *)kit->in.host + job->in_offset, bit = (u8)(1u << random_u32(random) % 8);
+    u32 n_bytes = (u32)job->in_bytes, frame_bytes = (u32)sizeof(struct dlop_jpeg_frame);
+    struct dlop_jpeg_frame *frame = (struct dlop_jpeg_frame *)(void *)source;
+    u32 what = random_u32(random) % 24, scan = random_u32(random) % 3, at;
+
+    if (what == 0) {
+        ((u8 *)kit->in.host)[job->x_axis_offset + random_u32(random) % 64] ^= bit;
+    } else if (what == 1) {
+        ((u8 *)kit->in.host)[job->y_axis_offset + random_u32(random) % 64] ^= bit;
+    } else if (job->kind != DLOP_JOB_JPEG || what == 2) {
+        source[random_u32(random) % (what == 2 ? frame_bytes : n_bytes)] ^= bit;
+    } else if (what == 3) {
+        frame->scan[scan].end_bytes -= random_u32(random) % 100;
+    } else if (what == 4 || what == 5) {
+        frame->scan[scan].restart_interval = random_u32(random) % 30;
+    } else {
+        at = frame_bytes + random_u32(random) % (n_bytes - frame_bytes - 1);
+        source[at] = what == 6 ? 0xff : source[at] ^ bit;
+        if (what == 6)
+            source[at + 1] = (u8)(0xd0 + random_u32(random) % 8);
+    }
+}
+
 #endif

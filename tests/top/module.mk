@@ -1,5 +1,12 @@
 # Tests of hw/top. The kit comes after the library on the command line and needs it once more.
-TOP_KIT_TESTS := tests/top/test_launch
+TOP_KIT_TESTS := tests/top/test_launch tests/top/test_kinds
 TEST_SRCS += $(TOP_KIT_TESTS:=.c)
 $(TOP_KIT_TESTS:%=$(B)/%): $(B)/tests/driver/kit.o
 $(foreach t,$(TOP_KIT_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
+
+# Test benches of the kernels: programs of their own for a vendor's C simulation, here in one.
+TOP_BENCHES := image tensor
+TEST_SRCS += tests/top/test_benches.c
+$(foreach b,$(TOP_BENCHES),$(eval CFLAGS_tests/top/bench_$(b).c := -Dmain=bench_$(b)))
+$(B)/tests/top/test_benches: $(TOP_BENCHES:%=$(B)/tests/top/bench_%.o)
+TEST_LIBS_tests/top/test_benches := $(B)/libdlop.a

@@ -38,25 +38,6 @@ static void random_launches_equal_the_reference(void **state)
     }
 }
 
-/* One bit of the file, its frame, or an axis table. */
-static void spoil_source(struct kit *kit, struct random_state *random, const struct dlop_job *job)
-{
-    u8 *in = kit->in.host;
-    u32 n_source = (u32)job->in_bytes, what = random_u32(random) % 8;
-    u32 frame_bytes = (u32)sizeof(struct dlop_jpeg_frame);
-    u64 at = job->in_offset + random_u32(random) % n_source;
-
-    if (what == 0)
-        at = job->in_offset + random_u32(random) % frame_bytes;
-    else if (what == 1)
-        at = job->x_axis_offset + random_u32(random) % 64;
-    else if (what == 2)
-        at = job->y_axis_offset + random_u32(random) % 64;
-    else if (job->kind == DLOP_JOB_JPEG)
-        at = job->in_offset + frame_bytes + random_u32(random) % (n_source - frame_bytes);
-    in[at] ^= (u8)(1u << random_u32(random) % 8);
-}
-
 static void damaged_sources_are_refused_or_equal(void **state)
 {
     (void)state;
@@ -68,7 +49,7 @@ static void damaged_sources_are_refused_or_equal(void **state)
 
         kit_open(&kit, cpu, device);
         for (u32 i = 0; i < KIT_MAX_JOBS; i++)
-            spoil_source(&kit, &random,
+            launch_spoil(&kit, &random,
                          kit_add(&kit, &random, any_photo(&random),
                                  i % 8 ? DLOP_JOB_JPEG : DLOP_JOB_PIXELS));
         kit_expect(&kit);
