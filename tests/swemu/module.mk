@@ -12,3 +12,13 @@ $(FAKE_SHIMS): $(B)/tests/swemu/fake/%/libxrt_swemu.so.2: tests/swemu/fake_shim.
 	$(Q)$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -DFAKE_KIND=FAKE_$* -shared \
 		-Wl,-soname,$(@F) $< -o $@
 endif
+
+# The device process needs no XRT.
+TEST_SRCS += tests/swemu/test_buffers.c tests/swemu/test_calls.c
+$(B)/tests/swemu/test_buffers: $(SWEMU_DEVICE_OBJS)
+$(B)/tests/swemu/test_calls: $(SWEMU_DEVICE_OBJS) | $(B)/tests/swemu/test_kernels.so
+$(B)/tests/swemu/test_kernels.so: $(B)/tests/swemu/test_kernels.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) $< -o $@ $(LDLIBS)
+TEST_SRCS += tests/swemu/test_process.c
+$(B)/tests/swemu/test_process: $(SWEMU_DEVICE_OBJS) | $(SWEMU_LIB)/genericpciemodel $(B)/tests/swemu/test_kernels.so

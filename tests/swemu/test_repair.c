@@ -22,7 +22,8 @@
 
 #define GROWN_BYTES ((size_t)1 << 20)
 #define PATH_BYTES  512
-/* Exit status of a process whose buffer after growth is too small; others are the repair's state. */
+/* Exit statuses of a case besides the state of the repair: the buffer has not the size that it must
+ * have, or something is missing. */
 #define STATUS_TOO_SMALL  100
 #define STATUS_NOT_LOADED 101
 
@@ -63,7 +64,7 @@ static const char *build_folder(void)
     return build != NULL ? build : "build/release";
 }
 
-/* Load xrt-root/lib/NAME in a new process; fake: which shim lies behind it, or null for the real. */
+/* Load xrt-root/lib/NAME in a new process. fake: which shim lies behind it, null for the real. */
 static int run_case(const char *name, const char *fake, int grows)
 {
     char path[PATH_BYTES], folder[PATH_BYTES];
