@@ -112,31 +112,40 @@ static verdict free_buffer(struct dlop_swemu_device *device,
     return yes_or_no(answer_out, is_freed);
 }
 
-/* 6: 3 address, 4 data, 5 size; answer 1 size. */
+/* Where in a buffer a copy starts. In software emulation XRT has added it to the address already; in
+ * hardware emulation the address is the buffer's. */
+static uint64_t offset_in_buffer(const struct dlop_swemu_device *device,
+                                 const struct dlop_swemu_message *message)
+{
+    return device->is_hw_emu ? number(message, 6) : 0;
+}
+
+/* 6: 3 address, 4 data, 5 size, 6 offset; answer 1 size. */
 static verdict copy_to_device(struct dlop_swemu_device *device,
                               const struct dlop_swemu_message *message,
                               struct dlop_swemu_answer *answer_out)
 {
     const struct dlop_swemu_field *data = &message->fields[4];
+    const uint64_t address = number(message, 3) + offset_in_buffer(device, message);
     uint8_t *bytes = data->n_bytes == number(message, 5)
-                         ? dlop_swemu_memory_at(&device->memory, number(message, 3), data->n_bytes)
+                         ? dlop_swemu_memory_at(&device->memory, address, data->n_bytes)
                          : NULL;
 
     if (bytes != NULL)
         memcpy(bytes, data->bytes, data->n_bytes);
     else
         dlop_swemu_log("copy of %zu bytes to 0x%" PRIx64 ": no buffer holds them", data->n_bytes,
-                       number(message, 3));
+                       address);
     dlop_swemu_answer_number(answer_out, 1, bytes == NULL ? 0 : data->n_bytes);
     return DLOP_SWEMU_ANSWER;
 }
 
-/* 7: 4 address, 5 size; answer 1 size, 2 data. The request's own data are of no use. */
+/* 7: 4 address, 5 size, 6 offset; answer 1 size, 2 data. The request's own data are of no use. */
 static verdict copy_from_device(struct dlop_swemu_device *device,
                                 const struct dlop_swemu_message *message,
                                 struct dlop_swemu_answer *answer_out)
 {
-    const uint64_t address = number(message, 4);
+    const uint64_t address = number(message, 4) + offset_in_buffer(device, message);
     uint64_t n_bytes = number(message, 5);
     const uint8_t *bytes = n_bytes > DLOP_SWEMU_MAX_MESSAGE_BYTES
                                ? NULL
