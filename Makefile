@@ -101,7 +101,7 @@ include driver/module.mk driver/cpu/module.mk driver/sim/module.mk driver/ocl/mo
 include driver/xrt/module.mk driver/group/module.mk
 include host/base/module.mk host/source/module.mk host/format/module.mk host/draw/module.mk
 include host/plan/module.mk host/run/module.mk host/cli/module.mk
-include tests/module.mk tests/top/module.mk tests/sim/module.mk tests/swemu/module.mk
+include tests/module.mk tests/top/module.mk tests/sim/module.mk tests/swemu/module.mk tests/xrt/module.mk
 
 GEN_OBJS := $(GEN_SRCS:%.c=$(B)/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o) $(GEN_OBJS)
