@@ -231,7 +231,7 @@ static inline u32 bench_jpeg(const struct bench_picture *picture)
         frame[DLOP_FRAME_COMPONENT_AT + 4 * i + 1] = (u8)(i ? 1 : picture->v);
     }
     for (u32 k = 0; k < 64; k++)
-        bench_put(frame + DLOP_FRAME_QUANT_AT + 2 * k, bench_between(1, 12), 2);
+        bench_put(frame + DLOP_FRAME_QUANT_AT + 2 * k, bench_between(1, 4), 2);
     for (u32 i = 0; i < 2; i++)
         bench_make_code(i, frame + DLOP_FRAME_HUFF_AT + i * DLOP_FRAME_HUFF_BYTES, &code[i]);
     bench_n_in += DLOP_FRAME_BYTES;

@@ -2,8 +2,9 @@
 #include "tests/top/bench.h"
 
 static const struct bench_picture pictures[] = {
-    {40, 33, 3, 2, 2, 0, 0}, {17, 9, 3, 1, 1, 3, 0},  {24, 40, 1, 1, 1, 0, 0},
-    {31, 31, 3, 2, 1, 2, 0}, {33, 20, 3, 2, 2, 4, 1}, {16, 50, 3, 1, 2, 0, 1},
+    {40, 33, 3, 2, 2, 0, 0},  {17, 9, 3, 1, 1, 3, 0},  {24, 40, 1, 1, 1, 0, 0},
+    {31, 31, 3, 2, 1, 2, 0},  {33, 20, 3, 2, 2, 4, 1}, {16, 50, 3, 1, 2, 0, 1},
+    {600, 24, 3, 2, 2, 9, 0},
 };
 
 static void add_axes(struct dlop_job *job)
@@ -16,8 +17,8 @@ static void add_axes(struct dlop_job *job)
     job->roi_y_px = bench_u32() % job->src_height_px;
     job->roi_width_px = bench_between(1, job->src_width_px - job->roi_x_px);
     job->roi_height_px = bench_between(1, job->src_height_px - job->roi_y_px);
-    job->out_width_px = bench_between(1, 30);
-    job->out_height_px = bench_between(1, 30);
+    job->out_width_px = bench_u32() % 4 ? bench_between(1, 30) : bench_between(250, 600);
+    job->out_height_px = bench_between(1, job->out_width_px > 30 ? 3 : 30);
     job->x_axis_offset = bench_axis(job->roi_width_px, job->out_width_px);
     job->y_axis_offset = bench_axis(job->roi_height_px, job->out_height_px);
 }
@@ -75,5 +76,5 @@ int main(void)
         n_wrong += bench_compare(round, &n_done);
     }
     printf("dlop_image: %u jobs done, %u differences\n", n_done, n_wrong);
-    return n_wrong != 0 || n_done < 40;
+    return n_wrong != 0 || n_done < 60;
 }

@@ -58,8 +58,8 @@ static inline void launch_run(struct kit *kit, struct dlop_top_counts *counts_ou
     atomic_store(&kit->status, DLOP_OK);
 }
 
-/* Spoil the source or a table of a job: a bit of it; of a JPEG, also a marker where none is, another
- * end of a scan, another restart interval. */
+/* Spoil the source or a table of a job: a bit of it; of a JPEG, also a marker where none is,
+ * another end of a scan, another restart interval. */
 static inline void launch_spoil(struct kit *kit, struct random_state *random,
                                 const struct dlop_job *job)
 {

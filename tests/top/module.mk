@@ -10,3 +10,6 @@ TEST_SRCS += tests/top/test_benches.c
 $(foreach b,$(TOP_BENCHES),$(eval CFLAGS_tests/top/bench_$(b).c := -Dmain=bench_$(b)))
 $(B)/tests/top/test_benches: $(TOP_BENCHES:%=$(B)/tests/top/bench_%.o)
 TEST_LIBS_tests/top/test_benches := $(B)/libdlop.a
+
+# Stages alone.
+TEST_SRCS += tests/top/test_decode_stages.c tests/top/test_render_stages.c
