@@ -12,7 +12,7 @@
  * the host's process group. So every fatal end is by a signal, and sim/swemu/run gives each host
  * program a group of its own.
  */
-#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +62,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
     const uint64_t base = (uint64_t)(uintptr_t)device.memory.base;
     uint64_t address = (uint64_t)(uintptr_t)info->si_addr;
     const bool is_device = address - base < DLOP_SWEMU_MEMORY_BYTES;
+    /* The shim hands a fault of the host on to its group: that is none of ours. */
+    const bool is_sent = info->si_code <= 0;
     const char *unit = dlop_swemu_running_unit;
     char line[DLOP_METADATA_NAME_BYTES + 128];
     char *at = line;
@@ -74,7 +76,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     at = stpcpy(at, is_device ? " at device address 0x" : " at host address 0x");
     at += put_hex(at, is_device ? address - base : address);
     *at++ = '\n';
-    if (write(STDERR_FILENO, line, (size_t)(at - line)) < 0)
+    if (!is_sent && write(STDERR_FILENO, line, (size_t)(at - line)) < 0)
         _exit(1);
     signal(number, SIG_DFL);
     raise(number);
@@ -126,6 +128,7 @@ static bool make_path(const char *prefix, struct sockaddr_un *address_out)
 
 static int connect_host(const char *prefix)
 {
+    const pid_t host = getppid();
     struct sockaddr_un address;
 
     if (!make_path(prefix, &address))
@@ -138,8 +141,8 @@ static int connect_host(const char *prefix)
             return end;
         if (end >= 0)
             close(end);
-        if (getppid() == 1)
-            _exit(1); /* the host died before it listened */
+        if (getppid() != host)
+            _exit(1); /* it died before it listened */
         nanosleep(&gap, NULL);
     }
     dlop_swemu_log("nobody listens at %s", address.sun_path);
@@ -150,6 +153,8 @@ static void open_device(bool is_hw_emu)
 {
     struct rlimit limit;
 
+    /* The host's own files and sockets, and those of its other devices. */
+    close_range(STDERR_FILENO + 1, UINT_MAX, 0);
     /* A buffer is an open file. */
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;

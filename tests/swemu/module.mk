@@ -5,6 +5,13 @@ TEST_SRCS += tests/swemu/test_xclbin.c tests/swemu/test_repair.c
 $(B)/tests/swemu/test_xclbin: $(SWEMU_IMAGE_OBJS)
 TEST_LIBS_tests/swemu/test_xclbin := -luuid
 
+# A host program for test_emulation.py.
+tests: $(B)/tests/swemu/host
+CFLAGS_tests/swemu/host.c := -isystem /usr/include/xrt
+$(B)/tests/swemu/host: $(B)/tests/swemu/host.o $(B)/tests/driver/kit.o $(B)/libdlop.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka -lxrt_coreutil $(LDLIBS)
+
 FAKE_SHIMS := $(patsubst %,$(B)/tests/swemu/fake/%/libxrt_swemu.so.2,right wrong odd)
 $(B)/tests/swemu/test_repair: | $(FAKE_SHIMS) $(SWEMU_FILES)
 $(FAKE_SHIMS): $(B)/tests/swemu/fake/%/libxrt_swemu.so.2: tests/swemu/fake_shim.c $(B)/flags
@@ -22,3 +29,5 @@ $(B)/tests/swemu/test_kernels.so: $(B)/tests/swemu/test_kernels.o
 	$(Q)$(CC) -shared $(LDFLAGS) $< -o $@ $(LDLIBS)
 TEST_SRCS += tests/swemu/test_process.c
 $(B)/tests/swemu/test_process: $(SWEMU_DEVICE_OBJS) | $(SWEMU_LIB)/genericpciemodel $(B)/tests/swemu/test_kernels.so
+
+-include $(B)/tests/swemu/host.d $(B)/tests/swemu/test_kernels.d
