@@ -6,6 +6,7 @@
  */
 #include <stddef.h>
 
+#include "hw/top/symbols.h"
 #include "sim/timing_card.h"
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
@@ -118,33 +119,47 @@ const struct dlop_timing_engine *dlop_timing_engine_at(u32 i)
 
 /* ---- parts of our engine: LUT, FF, BRAM36, URAM, DSP ---- */
 
+/* Memories of 32-bit words: 1,024 in a BRAM36, 4,096 in a URAM. */
+#define BRAM_OF(n_words) (((n_words) + 1023u) / 1024u)
+#define URAM_OF(n_words) (((n_words) + 4095u) / 4096u)
+
+/* Arrays of hw/top; what two stages share through a dataflow channel is there twice. */
+#define TABLES_BRAM                                                                                \
+    (DLOP_TOP_CONTEXTS * DLOP_TOP_TABLES *                                                         \
+     BRAM_OF(DLOP_HUFF_LOOKUP_ENTRIES + 256u + 2u * DLOP_HUFF_MAX_CODE_BITS))
+#define EVENTS_BRAM BRAM_OF(DLOP_TOP_CONTEXTS *DLOP_TOP_RING_EVENTS)
+#define BLOCKS_BRAM (2u * BRAM_OF(8u * DLOP_TOP_STEP_BLOCKS))
+#define JOBS_BRAM   (2u * BRAM_OF(DLOP_TOP_CONTEXTS * sizeof(struct dlop_top_job) / 4u))
+#define AXES_BRAM   (3u * (BRAM_OF(DLOP_TOP_WEIGHTS) + 2u * BRAM_OF(DLOP_TOP_SPANS)))
+#define ROWS_URAM   (3u * URAM_OF(DLOP_MAX_SIDE_PX))
+
 static const struct dlop_timing_part parts[] = {
     {"decoder",
-     {24600, 23700, 28, 0, 39},
+     {24600, 23700, 0, 0, 39},
      DLOP_TIMING_PUBLISHED,
-     "Vitis_Libraries codec L2, whole decoder with its memory ports, 243 MHz; ours is of the same "
-     "shape but was not synthesised by a vendor tool"},
-    {"contexts",
-     {1000, 1000, 12, 0, 0},
+     "Vitis_Libraries codec L2, whole decoder, 243 MHz; ours is of the same shape but was not "
+     "synthesised by a vendor tool. Its memories (28 BRAM36) are not counted, ours are"},
+    {"streams",
+     {1000, 1000, TABLES_BRAM + EVENTS_BRAM + BLOCKS_BRAM + JOBS_BRAM, 0, 0},
      DLOP_TIMING_ASSUMED,
-     "three more sets of four tables of 1,024 words: arithmetic; logic guessed"},
-    {"row buffers",
-     {0, 0, 0, 24, 0},
-     DLOP_TIMING_ASSUMED,
-     "3 planes x 16 rows x 4,096 samples for each of four contexts: arithmetic"},
+     "arrays of the decoding stages of hw/top: arithmetic; logic guessed"},
     {"upsample, colour",
      {2000, 2000, 0, 0, 16},
      DLOP_TIMING_ASSUMED,
      "four multiplications per pixel, 4 pixels per clock: arithmetic; logic guessed"},
     {"resize",
-     {15000, 15000, 29, 0, 168},
+     {15000, 15000, 0, 0, 168},
      DLOP_TIMING_PUBLISHED,
      "Vitis resize, 8 pixels per clock, 341 MHz; its FF were not published and are taken as its "
-     "LUT"},
-    {"pack, ports",
-     {4000, 6000, 16, 0, 0},
+     "LUT. Its memories (29 BRAM36) are not counted, ours are"},
+    {"rows, axes",
+     {0, 0, AXES_BRAM, ROWS_URAM, 0},
      DLOP_TIMING_ASSUMED,
-     "tables of 3 x 256 x 8 bytes, port adapters beyond those of the decoder: guessed"},
+     "arrays of the resampling stages of hw/top: arithmetic"},
+    {"pack, ports",
+     {4000, 6000, 3 + 7 * 8, 0, 0},
+     DLOP_TIMING_ASSUMED,
+     "pack table, seven directions of 512-bit ports with 32 KB each: arithmetic; logic guessed"},
 };
 
 const struct dlop_timing_part *dlop_timing_part_at(u32 i)

@@ -73,7 +73,7 @@ static void tables_and_unstuffing(void **state)
     assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_UNSTUFF), 501);
 }
 
-/* 1,000 symbols, of them 30 over 9 bits and 4 over 10, 50 wide ones. */
+/* 1,000 symbols, of them 30 over 9 bits and 4 over 10, 50 wide ones; 7 codes of 9 bits. */
 static void entropy(void **state)
 {
     (void)state;
@@ -81,7 +81,7 @@ static void entropy(void **state)
     struct dlop_timing_work work = {
         .counts = {.symbols = 1000, .long_symbols = 4, .blocks_parsed = 20},
         .wide_symbols = 50,
-        .symbols_by_code_bits = {[5] = 970, [10] = 26, [11] = 3, [16] = 1}};
+        .symbols_by_code_bits = {[5] = 963, [9] = 7, [10] = 26, [11] = 3, [16] = 1}};
 
     assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_ENTROPY), 1000);
     engine.long_turns = 1;
@@ -199,6 +199,49 @@ static void nothing_to_do_takes_no_time(void **state)
     struct dlop_timing_work work = {0};
 
     assert_int_equal(predict(&work, &unit).total, 0);
+}
+
+/* 10 bytes of scan and 100 of records; a table; 50 symbols; 2 blocks; 128 source pixels; 30 outputs
+ * of 91 taps in all in the first pass, 20 of 2 in the second; 20 pixels and 240 bytes out. */
+static void loops_as_written(void **state)
+{
+    (void)state;
+    struct dlop_timing_engine engine = unit;
+    struct dlop_timing_work work = {.counts = {.fetched_bytes = 10,
+                                               .table_entries = 1024,
+                                               .symbols = 50,
+                                               .blocks_transformed = 2,
+                                               .source_px = 128,
+                                               .x_multiply_adds = 91,
+                                               .x_outputs = 30,
+                                               .y_multiply_adds = 40,
+                                               .y_outputs = 20},
+                                    .read_bytes = 110,
+                                    .write_bytes = 240,
+                                    .out_px = 20};
+    static const u64 want[DLOP_TIMING_STAGE_COUNT] = {100, 70,  20,  50, 50, 544,
+                                                      768, 121, 240, 40, 240};
+    struct dlop_timing_cycles cycles;
+
+    engine.is_as_written = 1;
+    engine.table_clocks = 70;
+    cycles = predict(&work, &engine);
+    for (u32 i = 0; i < DLOP_TIMING_STAGE_COUNT; i++)
+        assert_int_equal(cycles.stage[i], want[i]);
+    assert_int_equal(cycles.total, 768); /* paint */
+    work.counts.source_px = 10;
+    assert_int_equal(predict(&work, &engine).total, 614); /* tables, then blocks */
+    work.counts.blocks_transformed = 0;
+    assert_int_equal(predict(&work, &engine).total, 480); /* y pass, then writing */
+    work.write_bytes = 0;
+    assert_int_equal(predict(&work, &engine).total, 280); /* y pass, then fill and pack */
+    work.counts.x_outputs = 100;
+    assert_int_equal(predict(&work, &engine).total, 400); /* writing the first pass */
+    work.counts.fetched_bytes = 1000;
+    work.read_bytes = 1110;
+    assert_int_equal(predict(&work, &engine).total, 2070);
+    work.read_bytes = 6110;
+    assert_int_equal(predict(&work, &engine).total, 5110);
 }
 
 /* ---- waves ---- */
@@ -555,6 +598,7 @@ int main(void)
         cmocka_unit_test(colour_and_pack),
         cmocka_unit_test(fill_and_launch),
         cmocka_unit_test(nothing_to_do_takes_no_time),
+        cmocka_unit_test(loops_as_written),
         cmocka_unit_test(a_wave_goes_at_the_pace_of_its_busiest_stream),
         cmocka_unit_test(a_balanced_wave_equals_its_jobs),
         cmocka_unit_test(more_work_takes_no_less_time),
