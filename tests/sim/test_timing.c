@@ -510,13 +510,13 @@ static void engines_fit_by_the_scarcest_resource(void **state)
     assert_int_equal(dlop_timing_engines_that_fit(&card, &scarce), 2);
 }
 
-/* 10 jobs of 1,000 clocks; 1 MB in, 2 MB out, 4 MB of memory each. */
+/* 10 jobs of 100 clocks; 1 MB in, 2 MB out, 4 MB of memory each. */
 static void the_smallest_rate_is_the_limit(void **state)
 {
     (void)state;
     struct dlop_timing_card card = *card_named("U50");
     struct dlop_timing_load load = {.n_jobs = 10,
-                                    .cycles = 10000,
+                                    .cycles = 1000,
                                     .host_in_bytes = 10000000,
                                     .host_out_bytes = 20000000,
                                     .memory_bytes = 40000000};
@@ -527,8 +527,8 @@ static void the_smallest_rate_is_the_limit(void **state)
     card.pcie_out_mbytes_per_s = 20002;
     card.memory_mbytes_per_s = 100000;
     dlop_timing_card_rate(&card, &unit, &load, &rate);
-    assert_int_equal(rate.engine_images_per_s, 1000);
-    assert_int_equal(rate.images_per_s[DLOP_TIMING_LIMIT_ENGINES], 1000 * rate.n_engines);
+    assert_int_equal(rate.engine_images_per_s, 10000);
+    assert_int_equal(rate.images_per_s[DLOP_TIMING_LIMIT_ENGINES], 10000 * rate.n_engines);
     assert_int_equal(rate.images_per_s[DLOP_TIMING_LIMIT_PCIE_IN], 10000);
     assert_int_equal(rate.images_per_s[DLOP_TIMING_LIMIT_PCIE_OUT], 10001);
     assert_int_equal(rate.images_per_s[DLOP_TIMING_LIMIT_MEMORY], 17500);
