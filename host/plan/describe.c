@@ -141,5 +141,10 @@ size_t dlop_plan_describe(const dlop_plan *plan, char *text_out, size_t size)
         dlop_text_add(&text, "size of each record");
     dlop_text_add(&text, ", %s, elements of %u bytes\n", cfg->is_hwc ? "hwc" : "chw",
                   cfg->element_bytes);
+    if (cfg->n_ops == 0)
+        dlop_text_add(&text, "plain   decoded pixels of any size go through the pack table only\n");
+    else if (dlop_plan_is_plain(plan, plan->out_width_px, plan->out_height_px))
+        dlop_text_add(&text, "plain   decoded pixels of %u x %u go through the pack table only\n",
+                      plan->out_height_px, plan->out_width_px);
     return text.n_bytes + 1;
 }

@@ -203,3 +203,21 @@ dlop_status dlop_fold_steps(const struct dlop_drawn *drawn, uint32_t width_px, u
     }
     return DLOP_OK;
 }
+
+/* Every position of the source, and no other, is shown at its place. */
+static bool is_identity(const struct dlop_index_map *map)
+{
+    int32_t n = map->link[0].n;
+
+    if (map->n_positions != n)
+        return false;
+    for (int32_t p = 0; p < n; p++)
+        if (dlop_index_map_at(map, p) != p)
+            return false;
+    return true;
+}
+
+bool dlop_fold_is_identity(const struct dlop_fold *fold)
+{
+    return !fold->is_resized && is_identity(&fold->x.before) && is_identity(&fold->y.before);
+}

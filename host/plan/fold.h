@@ -64,6 +64,9 @@ static inline int32_t dlop_link_bring_back(const struct dlop_link *link, int32_t
     return q < 0 ? -q - repeats : 2 * (link->n - 1) - q + repeats;
 }
 
+/* Whether every pixel of the source is shown at its own place, and nothing else is. */
+bool dlop_fold_is_identity(const struct dlop_fold *fold);
+
 /* Source position shown at position p, or -1 for none. */
 static inline int32_t dlop_index_map_at(const struct dlop_index_map *map, int32_t p)
 {

@@ -82,7 +82,7 @@ static dlop_status upload_pack_table(struct dlop_plan *plan, const void *pack_ta
 }
 
 /* Ask the device before anything is given to it: whole or decoded pictures, sizes as far as they
- * are known. */
+ * are known. TENSOR jobs are asked for where the records' size is known (dlop_loader_open). */
 static dlop_status ask_device(const struct dlop_plan *plan, char *reason_out, size_t size)
 {
     const struct dlop_driver *driver = plan->ctx->driver;
@@ -195,20 +195,17 @@ static uint64_t align_up(uint64_t n_bytes)
     return (n_bytes + TABLE_ALIGN_BYTES - 1) & ~(uint64_t)(TABLE_ALIGN_BYTES - 1);
 }
 
-static void fill_job(const struct dlop_plan *plan, const struct dlop_fold *fold,
+/* What every job says of its output and of the pack table. */
+static void fill_out(const struct dlop_plan_cfg *cfg, uint32_t width_px, uint32_t height_px,
                      struct dlop_job *job)
 {
-    const struct dlop_plan_cfg *cfg = &plan->cfg;
-
-    job->pass_order = (u8)pass_order(cfg, fold);
-    job->grey = fold->grey;
     job->layout = cfg->is_hwc ? DLOP_LAYOUT_HWC : DLOP_LAYOUT_CHW;
     job->out_channels = (u8)cfg->out_channels;
     job->element_bytes = (u8)cfg->element_bytes;
-    memcpy(job->fill, fold->fill, sizeof job->fill);
     job->pack_offset = 0;
-    job->out_width_px = (u32)fold->x.after.n_positions;
-    job->out_height_px = (u32)fold->y.after.n_positions;
+    job->out_width_px = width_px;
+    job->out_height_px = height_px;
+    job->out_bytes = width_px * height_px * cfg->out_channels * cfg->element_bytes;
 }
 
 dlop_status dlop_plan_bind(const struct dlop_plan *plan, const struct dlop_drawn *drawn,
@@ -243,13 +240,49 @@ dlop_status dlop_plan_bind(const struct dlop_plan *plan, const struct dlop_drawn
         &fold.y, fold.filter, cfg->resampler, tables + x_bytes, &job.roi_y_px, &job.roi_height_px));
     if (!x_bytes || !y_bytes)
         return DLOP_ERR_NO_PLAN;
-    fill_job(plan, &fold, &job);
+    fill_out(cfg, (uint32_t)fold.x.after.n_positions, (uint32_t)fold.y.after.n_positions, &job);
+    job.pass_order = (u8)pass_order(cfg, &fold);
+    job.grey = fold.grey;
+    memcpy(job.fill, fold.fill, sizeof job.fill);
     job.src_width_px = width_px;
     job.src_height_px = height_px;
     job.x_axis_offset = tables_offset;
     job.y_axis_offset = tables_offset + x_bytes;
-    job.out_bytes = (u32)(n_elements * cfg->element_bytes);
     *tables_bytes_out = (size_t)(x_bytes + y_bytes);
     *job_out = job;
     return DLOP_OK;
+}
+
+bool dlop_plan_is_plain(const struct dlop_plan *plan, uint32_t width_px, uint32_t height_px)
+{
+    const struct dlop_plan_cfg *cfg = &plan->cfg;
+    uint64_t n_bytes = (uint64_t)width_px * height_px * cfg->out_channels * cfg->element_bytes;
+    struct dlop_rng_state before, state;
+    struct dlop_drawn drawn;
+    struct dlop_fold fold;
+
+    if (width_px < 1 || width_px > DLOP_MAX_SIDE_PX || height_px < 1 ||
+        height_px > DLOP_MAX_SIDE_PX || n_bytes > UINT32_MAX)
+        return false;
+    /* What draws nothing gives the same steps for every record of the size. */
+    dlop_rng_seed(&before, 0);
+    state = before;
+    if (dlop_draw_record(plan->ops, cfg->n_ops, &plan->rules, &state, width_px, height_px,
+                         &drawn) != DLOP_OK ||
+        memcmp(&before, &state, sizeof state) != 0)
+        return false;
+    if (dlop_fold_steps(&drawn, width_px, height_px, cfg->src_channels, &fold) != DLOP_OK)
+        return false;
+    /* Grey of grey is the same. */
+    return dlop_fold_is_identity(&fold) && (fold.grey == DLOP_GREY_NONE || cfg->src_channels == 1);
+}
+
+void dlop_plan_bind_plain(const struct dlop_plan *plan, uint32_t width_px, uint32_t height_px,
+                          struct dlop_job *job_out)
+{
+    fill_out(&plan->cfg, width_px, height_px, job_out);
+    job_out->kind = DLOP_JOB_TENSOR;
+    job_out->src_channels = (u8)plan->cfg.src_channels;
+    job_out->src_width_px = job_out->roi_width_px = width_px;
+    job_out->src_height_px = job_out->roi_height_px = height_px;
 }

@@ -26,4 +26,13 @@ dlop_status dlop_plan_bind(const struct dlop_plan *plan, const struct dlop_drawn
                            size_t capacity_bytes, uint64_t tables_offset, size_t *tables_bytes_out,
                            struct dlop_job *job_out) DLOP_MUST_USE;
 
+/* Whether the operations leave every record of this size as it is: nothing drawn, no geometry, no
+ * grey. Such a record needs the pack table only. Any thread, no allocation. */
+bool dlop_plan_is_plain(const struct dlop_plan *plan, uint32_t width_px, uint32_t height_px);
+
+/* As dlop_plan_bind, into a TENSOR job, for a size for which the plan is plain: there are no
+ * tables. */
+void dlop_plan_bind_plain(const struct dlop_plan *plan, uint32_t width_px, uint32_t height_px,
+                          struct dlop_job *job_out);
+
 #endif

@@ -112,10 +112,23 @@ static int is_valid_cfg(const struct dlop_plan *plan, const struct dlop_source *
            cfg->max_batch_records <= DLOP_RUN_MAX_BATCH_RECORDS;
 }
 
+/* Whether the source's pixels, all of one size, need the pack table only and the device takes them
+ * so. */
+static int can_be_plain(const struct dlop_plan *plan, uint32_t width_px, uint32_t height_px)
+{
+    struct dlop_job job = {.abi_version = DLOP_ABI_VERSION};
+
+    if (!dlop_plan_is_plain(plan, width_px, height_px))
+        return 0;
+    dlop_plan_bind_plain(plan, width_px, height_px, &job);
+    return plan->ctx->driver->accepts(plan->ctx->device, &job, NULL, 0) == DLOP_OK;
+}
+
 dlop_status dlop_loader_open(dlop_plan *plan, dlop_source *source,
                              const struct dlop_loader_cfg *cfg, dlop_loader **loader_out)
 {
     size_t bytes_per_record = FIRST_BYTES_PER_RECORD;
+    int is_plain = 0;
 
     if (!is_valid_cfg(plan, source, cfg) || !loader_out)
         return DLOP_ERR_ARGUMENT;
@@ -125,6 +138,7 @@ dlop_status dlop_loader_open(dlop_plan *plan, dlop_source *source,
         if (channels != plan->cfg.src_channels)
             return DLOP_ERR_ARGUMENT;
         bytes_per_record += (size_t)height_px * width_px * channels;
+        is_plain = can_be_plain(plan, width_px, height_px);
     }
     struct dlop_loader *loader = calloc(1, sizeof *loader);
     if (!loader)
@@ -133,6 +147,7 @@ dlop_status dlop_loader_open(dlop_plan *plan, dlop_source *source,
     loader->plan = plan;
     loader->source = source;
     loader->cfg = *cfg;
+    loader->is_plain = (uint8_t)is_plain;
     loader->record_bytes = (size_t)plan->out_height_px * plan->out_width_px *
                            plan->cfg.out_channels * plan->cfg.element_bytes;
     loader->largest_arena_bytes = bytes_per_record * cfg->max_batch_records;

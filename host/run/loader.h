@@ -108,6 +108,7 @@ struct dlop_loader {
     struct dlop_source *source;
     struct dlop_loader_cfg cfg;
     size_t record_bytes; /* of the output; 0 where it depends on the record */
+    uint8_t is_plain;    /* all records of the source become TENSOR jobs */
     pid_t pid;           /* of the process that has the threads; 0 before they start */
 
     pthread_mutex_t lock;

@@ -29,14 +29,15 @@ static inline size_t dlop_pixels_bytes(const struct dlop_job *job, size_t channe
 
 /* Copy the bound job's region of pixels [any][width_px][channels] to `to`, which is at in_offset
  * of the launch's `in` and has room for dlop_pixels_bytes, and make the job read that. The
- * region must lie inside the pixels, as dlop_plan_bind leaves it. */
+ * region must lie inside the pixels, as dlop_plan_bind leaves it. A TENSOR job stays one. */
 static inline void dlop_pixels_take(struct dlop_job *job, const uint8_t *pixels, uint32_t width_px,
                                     size_t channels, uint8_t *to, uint64_t in_offset)
 {
     size_t row_bytes = job->roi_width_px * channels, pitch_bytes = width_px * channels;
     const uint8_t *from = pixels + job->roi_y_px * pitch_bytes + job->roi_x_px * channels;
 
-    job->kind = DLOP_JOB_PIXELS;
+    if (job->kind != DLOP_JOB_TENSOR)
+        job->kind = DLOP_JOB_PIXELS;
     job->src_channels = (u8)channels;
     job->in_offset = in_offset;
     job->in_bytes = dlop_pixels_bytes(job, channels);

@@ -120,7 +120,10 @@ static dlop_status bind_record(struct dlop_batch *batch, uint32_t position, cons
     memset(job, 0, sizeof *job);
     job->abi_version = DLOP_ABI_VERSION;
     job->record = position;
-    status = bind_tables(batch, record, job);
+    if (loader->is_plain)
+        dlop_plan_bind_plain(plan, record->width_px, record->height_px, job);
+    else
+        status = bind_tables(batch, record, job);
     if (status == DLOP_OK)
         status = set_out(batch, position, job);
     if (status == DLOP_OK) {
@@ -251,7 +254,7 @@ static dlop_status take_completions(struct dlop_batch *batch)
         dlop_record_need(record, DLOP_STAGE_DEVICE, completion->status, "%s",
                          dlop_status_text(completion->status));
         batch->n_needs++;
-        if (batch->jobs[i].kind == DLOP_JOB_PIXELS)
+        if (batch->jobs[i].kind != DLOP_JOB_JPEG)
             status = completion->status;
     }
     dlop_metric_add(DLOP_STAGE_DEVICE, DLOP_METRIC_RECORDS, batch->n_jobs - batch->n_needs);

@@ -37,6 +37,8 @@ ACCEPTED = {
         ],
         {"out_channels": 1, "pass_rule": native.TALL_100},
     ),
+    "whole": ([op(native.CENTER_CROP, 32, 32)], {}),
+    "whole_flipped": ([op(native.CENTER_CROP, 32, 32), FLIP], {}),
     "nothing": ([], {"src_channels": 1, "out_channels": 1}),
 }
 

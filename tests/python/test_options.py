@@ -457,8 +457,14 @@ def cifar_dataset(cifar):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
     "parts",
-    [(), (v1.RandomCrop(32, padding=4), v1.RandomHorizontalFlip()), (v1.Resize(40),)],
-    ids=["plain", "train", "resize"],
+    [
+        (),
+        (v1.Resize(32),),
+        (v1.RandomCrop(32, padding=4), v1.RandomHorizontalFlip()),
+        (v1.Resize(40),),
+        (v1.Grayscale(3),),
+    ],
+    ids=["plain", "same-size", "train", "resize", "grey"],
 )
 def test_cifar(cifar_dataset, workers, parts):
     compare(
@@ -495,6 +501,9 @@ def test_mnist_family(cifar, name):
 
     cls = getattr(torchvision.datasets, name)
     compare(lambda: DataLoader(mnist_like(cls, cifar), batch_size=16, shuffle=True, num_workers=2))
+    for parts in ([], [v1.Grayscale(3)]):  # pixels as they are; grey of grey is the same
+        plain = v1.Compose([*parts, v1.ToTensor(), v1.Normalize((0.13,), (0.31,))])
+        compare(lambda: DataLoader(mnist_like(cls, cifar, transform=plain), 16))  # noqa: B023
 
 
 @pytest.mark.parametrize("compat", [True, False])

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "host/run/loader.h"
+
 #define N           6
 #define N_BATCHES   20
 #define MAX_STREAMS 3
@@ -235,6 +237,114 @@ static void pixels_in_memory_are_records_too(void **state)
     free(expected);
 }
 
+static dlop_status accept_no_tensor(struct dlop_device *device, const struct dlop_job *job,
+                                    char *reason_out, size_t size)
+{
+    (void)device, (void)reason_out, (void)size;
+    return job->kind == DLOP_JOB_TENSOR ? DLOP_ERR_UNSUPPORTED : DLOP_OK;
+}
+
+/* A loader of N pictures of OUT_PX x OUT_PX, grey or not: kind of its jobs, and its batch against
+ * single pictures. */
+static enum dlop_job_kind kind_of_pixels(struct fixture *fixture, const struct dlop_op *ops,
+                                         uint32_t n_ops)
+{
+    static uint8_t pixels[N][OUT_PX][OUT_PX][CHANNELS];
+    static float expected[N][RECORD_FLOATS], got[N][RECORD_FLOATS];
+    uint64_t indices[N];
+    struct dlop_rng_state rng;
+    dlop_decoder *decoder = NULL;
+    dlop_batch *batch = NULL;
+    struct dlop_need need;
+    uint32_t height_px, width_px;
+
+    for (uint64_t i = 0; i < N; i++)
+        draw_scene(i, OUT_PX, OUT_PX, &pixels[i][0][0][0]);
+    assert_int_equal(dlop_source_open_pixels(fixture->ctx, &pixels[0][0][0][0], N, OUT_PX, OUT_PX,
+                                             CHANNELS, &fixture->source),
+                     DLOP_OK);
+    open_plan(fixture, ops, n_ops, 0);
+    open_loader(fixture, 1, 1, N);
+    assert_int_equal(dlop_decoder_open(0, &decoder), DLOP_OK);
+    dlop_rng_seed(&rng, 1000);
+    for (uint64_t i = 0; i < N; i++) {
+        indices[i] = N - 1 - i;
+        assert_int_equal(dlop_plan_run_pixels(fixture->plan, decoder, &rng,
+                                              &pixels[N - 1 - i][0][0][0], OUT_PX, OUT_PX,
+                                              expected[i], RECORD_BYTES, &height_px, &width_px),
+                         DLOP_OK);
+    }
+    memset(got, 0xff, sizeof got);
+    assert_int_equal(dlop_loader_submit(fixture->loader, 0, indices, N, got, sizeof got, &batch),
+                     DLOP_OK);
+    assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_OK);
+    assert_memory_equal(got, expected, sizeof got);
+    enum dlop_job_kind kind = batch->jobs[0].kind;
+    for (uint32_t i = 0; i < N; i++)
+        assert_int_equal(batch->jobs[i].kind, kind);
+    assert_int_equal(fixture->loader->is_plain, kind == DLOP_JOB_TENSOR);
+    dlop_decoder_close(&decoder);
+    dlop_loader_close(&fixture->loader);
+    dlop_plan_close(&fixture->plan);
+    dlop_source_close(&fixture->source);
+    return kind;
+}
+
+/* Without geometry and grey, decoded pixels become TENSOR jobs; with either, PIXELS jobs. */
+static void plain_pixels_need_no_tables(void **state)
+{
+#define MIDDLE                                                                                     \
+    {                                                                                              \
+        .kind = DLOP_OP_CENTER_CROP, .i = { OUT_PX, OUT_PX }                                       \
+    }
+    static const struct {
+        const char *name;
+        enum dlop_job_kind kind;
+        struct dlop_op ops[2];
+    } cases[] = {
+        {"whole", DLOP_JOB_TENSOR, {MIDDLE, MIDDLE}},
+        {"resize to the same size",
+         DLOP_JOB_TENSOR,
+         {MIDDLE, {.kind = DLOP_OP_RESIZE, .i = {OUT_PX, OUT_PX, DLOP_FILTER_BILINEAR}}}},
+        {"no margins", DLOP_JOB_TENSOR, {MIDDLE, {.kind = DLOP_OP_PAD}}},
+        {"padded and cut back",
+         DLOP_JOB_TENSOR,
+         {{.kind = DLOP_OP_PAD, .i = {1, 1, 1, 1}}, MIDDLE}},
+        {"flip", DLOP_JOB_PIXELS, {MIDDLE, {.kind = DLOP_OP_FLIP_X, .f = {0.5}}}},
+        {"a flip that never comes", DLOP_JOB_PIXELS, {MIDDLE, {.kind = DLOP_OP_FLIP_Y}}},
+        {"grey", DLOP_JOB_PIXELS, {MIDDLE, {.kind = DLOP_OP_GREY, .i = {3}}}},
+        {"some grey", DLOP_JOB_PIXELS, {MIDDLE, {.kind = DLOP_OP_RANDOM_GREY, .f = {0.3}}}},
+        {"resized",
+         DLOP_JOB_PIXELS,
+         {{.kind = DLOP_OP_CENTER_CROP, .i = {20, 20}},
+          {.kind = DLOP_OP_RESIZE, .i = {OUT_PX, OUT_PX, DLOP_FILTER_BICUBIC}}}},
+        {"resized and cut",
+         DLOP_JOB_PIXELS,
+         {{.kind = DLOP_OP_RESIZE, .i = {40, 40, DLOP_FILTER_BILINEAR}}, MIDDLE}},
+        {"cut and padded",
+         DLOP_JOB_PIXELS,
+         {{.kind = DLOP_OP_CENTER_CROP, .i = {OUT_PX - 2, OUT_PX - 2}}, MIDDLE}},
+        {"random crop",
+         DLOP_JOB_PIXELS,
+         {MIDDLE, {.kind = DLOP_OP_RANDOM_CROP, .i = {OUT_PX, OUT_PX, 2, 2, 2, 2}}}},
+    };
+    struct fixture *fixture = *state;
+
+    open_cpu(fixture, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        enum dlop_job_kind kind = kind_of_pixels(fixture, cases[i].ops, 2);
+        if (kind != cases[i].kind)
+            fail_msg("%s: jobs of kind %d", cases[i].name, (int)kind);
+    }
+    struct dlop_driver driver = *fixture->ctx->driver;
+    driver.accepts = accept_no_tensor;
+    const struct dlop_driver *before = fixture->ctx->driver;
+    fixture->ctx->driver = &driver;
+    assert_int_equal(kind_of_pixels(fixture, cases[0].ops, 2), DLOP_JOB_PIXELS);
+    fixture->ctx->driver = before;
+    dlop_ctx_close(&fixture->ctx);
+}
+
 /* Three loaders of one context, fed and emptied in turn: the device's queue holds all of them. */
 static void loaders_share_a_device(void **state)
 {
@@ -440,6 +550,7 @@ int main(void)
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(size_of_result_may_depend_on_the_record),
         cmocka_unit_test(pixels_in_memory_are_records_too),
+        cmocka_unit_test(plain_pixels_need_no_tables),
         cmocka_unit_test(loaders_share_a_device),
         cmocka_unit_test(release_is_safe_at_any_moment),
         cmocka_unit_test(close_cancels_what_is_in_flight),
