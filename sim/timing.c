@@ -136,7 +136,8 @@ static void predict_stages(const struct dlop_timing_work *work,
 
 /* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then unstuffed;
  * a block is dequantised, copied, transformed, limited, transformed and clamped by loops one after
- * the other; pixels and samples go to and from scratch memory byte by byte. */
+ * the other; samples are copied to the chip, then upsampled; pixels go to and from scratch memory
+ * byte by byte; a TENSOR job has no passes and no fill. */
 static void predict_as_written(const struct dlop_timing_work *work,
                                const struct dlop_timing_engine *engine,
                                u64 stage[DLOP_TIMING_STAGE_COUNT])
@@ -145,16 +146,20 @@ static void predict_as_written(const struct dlop_timing_work *work,
     const u64 block_turns = 64 + 64 + 8 + 64 + 8 + 64;
 
     predict_stages(work, engine, stage);
-    stage[DLOP_TIMING_FETCH] = work->read_bytes - counts->fetched_bytes;
+    stage[DLOP_TIMING_FETCH] = work->read_bytes - counts->fetched_bytes - work->source_bytes;
     stage[DLOP_TIMING_UNSTUFF] = 2 * counts->fetched_bytes;
     stage[DLOP_TIMING_HAND_OVER] = stage[DLOP_TIMING_ENTROPY];
     stage[DLOP_TIMING_IDCT] = block_turns * counts->blocks_transformed;
-    stage[DLOP_TIMING_COLOUR] = (2 + DLOP_RGBX_BYTES) * counts->source_px;
+    stage[DLOP_TIMING_COLOUR] = work->source_bytes + counts->source_px;
+    if (counts->upsampled_samples != 0)
+        stage[DLOP_TIMING_COLOUR] += counts->source_px;
+    if (counts->x_outputs != 0)
+        stage[DLOP_TIMING_COLOUR] += DLOP_RGBX_BYTES * counts->source_px;
     stage[DLOP_TIMING_X_AXIS] =
         MAX(counts->x_multiply_adds + counts->x_outputs, DLOP_RGBX_BYTES * counts->x_outputs);
     stage[DLOP_TIMING_Y_AXIS] =
         (1 + DLOP_RGBX_BYTES) * counts->y_multiply_adds + 2 * counts->y_outputs;
-    stage[DLOP_TIMING_PACK] = 2 * work->out_px;
+    stage[DLOP_TIMING_PACK] = (counts->x_outputs != 0 ? 2 : 1) * work->out_px;
     stage[DLOP_TIMING_STORE] = work->write_bytes;
 }
 
@@ -266,7 +271,7 @@ u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_cou
     fill_steps(counts->y_outputs, counts->y_multiply_adds, &work.y);
     work.read_bytes = counts->fetched_bytes;
     if (job->kind != DLOP_JOB_JPEG)
-        work.read_bytes = counts->source_px * job->src_channels;
+        work.read_bytes = work.source_bytes = counts->source_px * job->src_channels;
     work.write_bytes = counts->written_bytes;
     work.out_px = counts->packed_elements / job->out_channels;
     dlop_timing_predict(&work, engine, &cycles);

@@ -54,6 +54,7 @@ struct dlop_timing_work {
     struct dlop_top_counts counts;     /* as hw/top itself counts */
     u64 host_in_bytes, host_out_bytes; /* over PCIe */
     u64 read_bytes, write_bytes;       /* by the engine: from `in`, to `out` */
+    u64 source_bytes;                  /* PIXELS, TENSOR: samples, a part of read_bytes */
     u64 scratch_bytes; /* written to scratch memory and read back once: samples, first pass */
     u64 wide_symbols;  /* code and value longer than 15 bits */
     u64 symbols_by_code_bits[DLOP_TIMING_CODE_BITS]; /* [bits of the code] */

@@ -335,7 +335,8 @@ static void count_common(const struct dlop_job *job, const u8 *in, struct dlop_t
     work->host_in_bytes = work->read_bytes;
     work->counts.source_px = (u64)job->roi_width_px * job->roi_height_px;
     if (job->kind != DLOP_JOB_JPEG) {
-        work->read_bytes += work->counts.source_px * job->src_channels;
+        work->source_bytes = work->counts.source_px * job->src_channels;
+        work->read_bytes += work->source_bytes;
         work->host_in_bytes += job->in_bytes;
     }
     work->out_px = (u64)job->out_width_px * job->out_height_px;

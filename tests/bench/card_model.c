@@ -22,6 +22,7 @@
 #define MAX_PHOTOS   20000
 #define TABLES_BYTES ((size_t)4 << 20)
 #define N_TYPES      3
+#define TENSOR_PX    (224u * 224u)
 /* Clocks per symbol, over all contexts, that the entropy loop might come out at. */
 #define N_LOOPS 4
 /* Jobs of a launch, and steps of the entropy stage that a job may have. */
@@ -375,6 +376,29 @@ static void print_whole(const struct report *report)
     }
 }
 
+/* TENSOR jobs of 224 x 224 x 3 bytes, for each type. */
+static void print_tensor(void)
+{
+    printf("\nTENSOR 224 x 224 x 3, images/s of one engine:");
+    for (u32 i = DLOP_TIMING_PLANNED; i <= DLOP_TIMING_AS_WRITTEN; i++) {
+        const struct dlop_timing_engine *engine = dlop_timing_engine_at(i);
+        printf("\n%-14s", engine->name);
+        for (u32 t = 0; t < N_TYPES; t++) {
+            struct dlop_timing_work work = {.counts.source_px = TENSOR_PX,
+                                            .source_bytes = 3 * TENSOR_PX,
+                                            .read_bytes = 3 * TENSOR_PX + DLOP_TOP_JOB_BYTES,
+                                            .write_bytes = 3 * TENSOR_PX * types[t].bytes,
+                                            .out_px = TENSOR_PX};
+            struct dlop_timing_cycles cycles;
+            dlop_timing_predict(&work, engine, &cycles);
+            printf("  %s %llu (%s)", types[t].name,
+                   (unsigned long long)(engine->clock_hz / cycles.total),
+                   dlop_timing_stage_name(cycles.binding));
+        }
+    }
+    printf("\n");
+}
+
 static void print_parts(void)
 {
 #define TEXT(name, text, percent) text,
@@ -442,6 +466,7 @@ static void print_text(const struct report *report, u32 n_draws)
            mean(report->pixels, n_jobs));
     print_stages(report);
     print_whole(report);
+    print_tensor();
     print_parts();
     print_cards(report);
     printf("\nwhat this rests on:\n");

@@ -211,6 +211,7 @@ static void loops_as_written(void **state)
                                                .table_entries = 1024,
                                                .symbols = 50,
                                                .blocks_transformed = 2,
+                                               .upsampled_samples = 384,
                                                .source_px = 128,
                                                .x_multiply_adds = 91,
                                                .x_outputs = 30,
@@ -242,6 +243,32 @@ static void loops_as_written(void **state)
     assert_int_equal(predict(&work, &engine).total, 2070);
     work.read_bytes = 6110;
     assert_int_equal(predict(&work, &engine).total, 5110);
+}
+
+/* 100 pixels of 3 channels to f32: 300 bytes in, 1,200 out. */
+static void tensor_jobs(void **state)
+{
+    (void)state;
+    struct dlop_timing_engine engine = unit;
+    struct dlop_timing_work work = {
+        .counts = {.source_px = 100, .packed_elements = 300, .written_bytes = 1200},
+        .source_bytes = 300,
+        .read_bytes = 428,
+        .write_bytes = 1200,
+        .out_px = 100};
+
+    assert_int_equal(predict(&work, &engine).total, 1200);
+    assert_int_equal(predict(&work, &engine).binding, DLOP_TIMING_STORE);
+    engine.bus_bytes = 64;
+    assert_int_equal(predict(&work, &engine).total, 100);
+    engine.is_as_written = 1;
+    assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_FETCH), 128);
+    assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_COLOUR), 400);
+    assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_PACK), 100);
+    assert_int_equal(predict(&work, &engine).total, 1200);
+    work.counts.x_outputs = 100; /* PIXELS: to the row on chip, too; fill before pack */
+    assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_COLOUR), 800);
+    assert_int_equal(stage_of(&work, &engine, DLOP_TIMING_PACK), 200);
 }
 
 /* ---- waves ---- */
@@ -599,6 +626,7 @@ int main(void)
         cmocka_unit_test(fill_and_launch),
         cmocka_unit_test(nothing_to_do_takes_no_time),
         cmocka_unit_test(loops_as_written),
+        cmocka_unit_test(tensor_jobs),
         cmocka_unit_test(a_wave_goes_at_the_pace_of_its_busiest_stream),
         cmocka_unit_test(a_balanced_wave_equals_its_jobs),
         cmocka_unit_test(more_work_takes_no_less_time),
