@@ -293,3 +293,24 @@ def test_stateful_loader_is_named(tiny, tmp_path):
     child = script.run([sys.executable, "-c", code], cwd=tmp_path)
     assert child.stdout.strip() == "[1, 2]", child.stderr
     assert "tier C: torchdata's StatefulDataLoader" in child.stderr
+
+
+def test_generators_of_accelerators_are_left_alone(tiny, tmp_path):
+    """torch.manual_seed would seed every GPU anew, and dropout there would draw other numbers."""
+    name = script.write(
+        tmp_path,
+        "seeds.py",
+        """
+        seeded = []
+        torch.cuda.manual_seed_all = seeded.append
+        torch.manual_seed(3)
+        assert seeded == [3] * len(seeded)
+        before = len(seeded)
+        print(digest(loader(sys.argv[1], num_workers=2)))
+        print(digest(loader(sys.argv[1])), len(seeded) - before, before > 0)
+        """,
+    )
+    plain, attached = script.both(name, tiny)
+    assert LINE in attached.stderr
+    assert attached.stdout == plain.stdout
+    assert plain.stdout.endswith("0 True\n")

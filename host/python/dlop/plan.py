@@ -156,7 +156,7 @@ def _prove(plan: Plan, transform: Any, mode: str, fixed: tuple[int, int] | None)
         for seed, (width, height) in enumerate(sizes):
             image = probe.picture(width, height, "L" if mode == "L" else "RGB")
             pixels = image.tobytes()
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not those of GPUs
             state = rng.from_torch(torch.get_rng_state())
             try:
                 wanted = transform(transforms._as_uint8(image) if mode == "tensor" else image)
