@@ -13,6 +13,7 @@
 
 #include "sim/swemu/log.h"
 
+#define FILE_NAME   "dlop-swemu"
 #define STRICT_FILL 0xa5
 /* Filled memory is real memory. */
 #define STRICT_MAX_BYTES ((uint64_t)1 << 30)
@@ -86,7 +87,7 @@ uint8_t *dlop_swemu_memory_at(const struct dlop_swemu_memory *memory, uint64_t a
 
 static int new_file(uint64_t size_bytes)
 {
-    const int file = memfd_create("dlop-swemu", MFD_CLOEXEC);
+    const int file = memfd_create(FILE_NAME, MFD_CLOEXEC);
 
     if (file >= 0 && ftruncate(file, (off_t)size_bytes) != 0) {
         const int why = errno;
@@ -203,12 +204,18 @@ void dlop_swemu_memory_free_all(struct dlop_swemu_memory *memory)
 
 /* ---- buffers of other devices ---- */
 
-/* Whether this is /proc/<digits>/fd/<digits>: the only files that a host can know. */
+/* Whether this is /proc/<digits>/fd/<digits>, the only files that a host can know, and leads to a
+ * buffer of a device process: a host must not get at other files through this one. */
 static bool is_buffer_name(const char *name)
 {
+    static const char wanted[] = "/memfd:" FILE_NAME " ";
+    char target[64];
     int end = 0;
 
-    return sscanf(name, "/proc/%*9[0-9]/fd/%*9[0-9]%n", &end) == 0 && end > 0 && name[end] == 0;
+    if (sscanf(name, "/proc/%*9[0-9]/fd/%*9[0-9]%n", &end) != 0 || end == 0 || name[end] != 0)
+        return false;
+    const ssize_t n = readlink(name, target, sizeof(target));
+    return n >= (ssize_t)sizeof(wanted) && memcmp(target, wanted, sizeof(wanted) - 1) == 0;
 }
 
 /* The file behind a name, with at least so many bytes; -1, and logged. */

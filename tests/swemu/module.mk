@@ -30,4 +30,15 @@ $(B)/tests/swemu/test_kernels.so: $(B)/tests/swemu/test_kernels.o
 TEST_SRCS += tests/swemu/test_process.c
 $(B)/tests/swemu/test_process: $(SWEMU_DEVICE_OBJS) | $(SWEMU_LIB)/genericpciemodel $(B)/tests/swemu/test_kernels.so
 
+# Fuzz targets: frames to the device process, with a log of the target's own; card images.
+FUZZ_SRCS += tests/fuzz/fuzz_swemu.c
+FUZZ_SWEMU := $(B)/tests/fuzz/fuzz_swemu $(B)/tests/fuzz/fuzz_swemu-guided
+$(FUZZ_SWEMU): $(filter-out %/log.o %/metadata.o,$(SWEMU_DEVICE_OBJS))
+ifeq ($(HAVE_xrt),yes)
+FUZZ_SRCS += tests/fuzz/fuzz_xclbin.c
+FUZZ_XCLBIN := $(B)/tests/fuzz/fuzz_xclbin $(B)/tests/fuzz/fuzz_xclbin-guided
+$(FUZZ_XCLBIN): $(SWEMU_IMAGE_OBJS)
+$(FUZZ_XCLBIN): LDLIBS += -luuid
+endif
+
 -include $(B)/tests/swemu/host.d $(B)/tests/swemu/test_kernels.d

@@ -128,7 +128,7 @@ static uint64_t import(const char *name, uint64_t address, uint64_t n_bytes)
 static void buffers_of_another_device_are_imported(void **state)
 {
     char name[64];
-    const int other = memfd_create("other", 0);
+    const int other = memfd_create("dlop-swemu", 0);
 
     (void)state;
     assert_int_equal(ftruncate(other, 2 * (off_t)PAGE), 0);
@@ -145,6 +145,13 @@ static void buffers_of_another_device_are_imported(void **state)
     assert_int_equal(import("/etc/passwd", ADDRESS, 2 * PAGE), 0);
     assert_int_equal(import("/proc/self/fd/0", ADDRESS, 2 * PAGE), 0);
     assert_int_equal(import("/proc/1/fd/1/../../../etc/passwd", ADDRESS, 2 * PAGE), 0);
+    /* Another file in memory. */
+    char foreign_name[64];
+    const int foreign = memfd_create("dlop-other", 0);
+    assert_int_equal(ftruncate(foreign, 2 * (off_t)PAGE), 0);
+    snprintf(foreign_name, sizeof(foreign_name), "/proc/%d/fd/%d", (int)getpid(), foreign);
+    assert_int_equal(import(foreign_name, ADDRESS, 2 * PAGE), 0);
+    close(foreign);
     assert_int_equal(import(name, ADDRESS, 2 * PAGE), 1);
     assert_int_equal(from_device(ADDRESS, 6), 6);
     assert_memory_equal(answered_bytes().bytes, "theirs", 6);
@@ -178,7 +185,7 @@ static void copies_between_devices(void **state)
 {
     const uint64_t at_2_5[2] = {2, 5}, far[2] = {PAGE, 0}, wrapping[2] = {UINT64_MAX, UINT64_MAX};
     char name[64], bytes[8];
-    const int other = memfd_create("other", 0);
+    const int other = memfd_create("dlop-swemu", 0);
 
     (void)state;
     assert_int_equal(ftruncate(other, (off_t)PAGE), 0);
