@@ -6,8 +6,8 @@ $(SIM_CARD_TESTS:%=$(B)/%): $(B)/tests/sim/device.o $(B)/tests/driver/kit.o
 $(foreach t,$(SIM_CARD_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 TEST_TIER_tests/sim/test_fault_runs := full
 
-# Cycle model.
-TEST_SRCS += tests/sim/test_timing.c
+# The cycle model.
+TEST_SRCS += tests/sim/test_timing.c tests/sim/test_timing_card.c
 TEST_SRCS += tests/sim/test_timing_counts.c
 $(B)/tests/sim/test_timing_counts: $(B)/tests/driver/kit.o
 TEST_LIBS_tests/sim/test_timing_counts := $(B)/libdlop.a -ljpeg
