@@ -10,11 +10,11 @@
 #include "hw/core/image.h"
 #include "tests/kernel/axis_table.h"
 
-/* Room per job; a source and its axis tables are usually smaller, an output always is. */
-#define IN_BYTES_PER_JOB  ((size_t)128 << 10)
-#define OUT_BYTES_PER_JOB ((size_t)128 << 10)
-#define TABLE_BYTES       ((size_t)3 * 256 * 8)
-#define MAX_OUT_PX        70
+/* Room for n jobs: more than each of few, and than the mean of many, ever needs. */
+#define IN_BYTES(n)  (((size_t)128 << 10) + (n) * ((size_t)48 << 10))
+#define OUT_BYTES(n) (((size_t)192 << 10) + (n) * ((size_t)64 << 10))
+#define TABLE_BYTES  ((size_t)3 * 256 * 8)
+#define MAX_OUT_PX   70
 
 /* ---- photographs ---- */
 
@@ -179,9 +179,9 @@ void kit_open_for(struct kit *kit, const struct dlop_driver *driver, struct dlop
     memset(kit, 0, sizeof *kit);
     kit->driver = driver;
     kit->device = device;
-    assert_int_equal(memory->alloc(device, n_jobs * IN_BYTES_PER_JOB, &kit->in), DLOP_OK);
+    assert_int_equal(memory->alloc(device, IN_BYTES(n_jobs), &kit->in), DLOP_OK);
     assert_int_equal(memory->alloc(device, n_jobs * TABLE_BYTES, &kit->constants), DLOP_OK);
-    assert_int_equal(memory->alloc(device, n_jobs * OUT_BYTES_PER_JOB, &kit->out), DLOP_OK);
+    assert_int_equal(memory->alloc(device, OUT_BYTES(n_jobs), &kit->out), DLOP_OK);
     kit->expected_out = malloc(kit->out.size_bytes);
     assert_non_null(kit->expected_out);
     kit->out_used = KIT_GAP_BYTES;

@@ -79,7 +79,7 @@ static void open_and_close_leave_nothing(void **state)
 
     suite_driver->close(&device);
     device = suite_open(3); /* what a first use starts or loads may stay */
-    kit_open(&kit, suite_driver, device);
+    kit_open_for(&kit, suite_driver, device, 6);
     suite_fill(&kit, &random, 6);
     kit_submit(&kit);
     kit_wait(&kit);
@@ -92,7 +92,7 @@ static void open_and_close_leave_nothing(void **state)
         device = suite_open(i % 5);
         assert_true(suite_driver->n_units(device) >= 1);
         if (i % 2) {
-            kit_open(&kit, suite_driver, device);
+            kit_open_for(&kit, suite_driver, device, 6);
             suite_fill(&kit, &random, 6);
             kit_submit(&kit);
             kit_wait(&kit);
@@ -113,7 +113,7 @@ static void close_finishes_what_was_submitted(void **state)
     struct kit kits[3];
 
     for (u32 i = 0; i < 3; i++) {
-        kit_open(&kits[i], suite_driver, device);
+        kit_open_for(&kits[i], suite_driver, device, 16);
         suite_fill(&kits[i], &random, 16);
         kit_sync(&kits[i]);
     }
@@ -179,7 +179,7 @@ static void wrapped_memory_takes_the_output(void **state)
     struct kit kit;
     u8 *memory;
 
-    kit_open(&kit, suite_driver, device);
+    kit_open_for(&kit, suite_driver, device, 16);
     memory = malloc(kit.out.size_bytes + 8);
     own = kit.out;
     status = suite_driver->memory.wrap(device, memory + 8, own.size_bytes, &kit.out);
@@ -206,7 +206,7 @@ static void accepts_gives_a_reason(void **state)
     char reason[80];
     struct kit kit;
 
-    kit_open(&kit, suite_driver, device);
+    kit_open_for(&kit, suite_driver, device, 1);
     job = *kit_add(&kit, &random, &suite_photos[0], DLOP_JOB_JPEG);
     assert_int_equal(suite_driver->accepts(device, &job, reason, sizeof reason), DLOP_OK);
     assert_int_equal(suite_driver->accepts(device, &job, NULL, 0), DLOP_OK);

@@ -93,7 +93,7 @@ static void many_launches_complete_once_under_back_pressure(void **state)
     struct counted_launch *launches;
     struct kit kit;
 
-    kit_open(&kit, suite_driver, device);
+    kit_open_for(&kit, suite_driver, device, 5);
     suite_fill(&kit, &random, 5);
     kit_sync(&kit);
     launches = counted_launches(&kit, N_LAUNCHES, &n_done);
@@ -152,7 +152,7 @@ static void any_thread_may_submit(void **state)
     atomic_uint n_done = 0;
     struct kit kit;
 
-    kit_open(&kit, suite_driver, device);
+    kit_open_for(&kit, suite_driver, device, 5);
     suite_fill(&kit, &random, 5);
     kit_sync(&kit);
     /* Several launches run at once here and must not write to the same places: all are refused. */
@@ -250,7 +250,7 @@ static void bad_jobs_are_refused(void **state)
     for (size_t i = 0; i < N_SPOILS; i++) {
         struct kit kit;
 
-        kit_open(&kit, suite_driver, device);
+        kit_open_for(&kit, suite_driver, device, 4);
         for (u32 j = 0; j < 4; j++) {
             struct dlop_job *job = kit_add(&kit, &random, suite_any_photo(&random),
                                            j % 2 ? DLOP_JOB_PIXELS : DLOP_JOB_JPEG);
@@ -290,7 +290,7 @@ static void tensors_with_geometry_are_refused(void **state)
     struct dlop_device *device = suite_open(2);
     struct kit kit;
 
-    kit_open(&kit, suite_driver, device);
+    kit_open_for(&kit, suite_driver, device, 10);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         *((u8 *)kit_add(&kit, &random, suite_any_photo(&random), DLOP_JOB_TENSOR) +
           fields[i].offset) ^= 1;

@@ -86,7 +86,7 @@ static void a_larger_record_grows_once(void **state)
     large.height = 300;
     large.channels = 3;
     large.pixels = calloc(1, 2000 * 300 * 3);
-    kit_open(&kit, cpu, NULL);
+    kit_open_for(&kit, cpu, NULL, 200); /* room for the large ones, too */
     kit_add(&kit, &random, &photos[0], DLOP_JOB_PIXELS);
     while (kit_add(&kit, &random, &large, DLOP_JOB_PIXELS)->roi_width_px < 1000)
         kit.launch.n_jobs--;

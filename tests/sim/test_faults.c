@@ -1,5 +1,5 @@
-/* Each way in which the emulated card fails, alone: what the caller sees of it, and that the book of
- * faults agrees. */
+/* Each way in which the emulated card fails, alone: what the caller sees of it, and that the book
+ * of faults agrees. */
 #include "tests/sim/device.h"
 
 #include <time.h>
