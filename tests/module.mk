@@ -11,6 +11,12 @@ TEST_LIBS_tests/unit/test_run_needs := -ljpeg
 TEST_LIBS_tests/unit/test_run_states := -ljpeg -Wl,--wrap=pthread_create
 TEST_LIBS_tests/unit/test_run_heap := -ljpeg -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 TEST_LIBS_tests/unit/test_run_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign,--wrap=free
+TEST_SRCS += tests/unit/test_run_open.c
+TEST_LIBS_tests/unit/test_run_open := -ljpeg -Wl,--wrap=calloc,--wrap=aligned_alloc,--wrap=free
+TEST_LIBS_tests/unit/test_run_open += -Wl,--wrap=pthread_mutex_init,--wrap=pthread_mutex_destroy
+TEST_LIBS_tests/unit/test_run_open += -Wl,--wrap=pthread_cond_init,--wrap=pthread_cond_destroy
+TEST_LIBS_tests/unit/test_run_open += -Wl,--wrap=pthread_condattr_init
+TEST_LIBS_tests/unit/test_run_open += -Wl,--wrap=pthread_condattr_destroy
 
 # hw/core: each step against an independent reference.
 TEST_SRCS += tests/kernel/test_unstuff.c tests/kernel/test_huff.c tests/kernel/test_entropy.c

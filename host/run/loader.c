@@ -87,20 +87,37 @@ static dlop_status open_slots(struct dlop_loader *loader)
     return dlop_arenas_open(loader);
 }
 
-/* Condition variables on the clock that nobody sets. */
+/* Condition variables on the clock that nobody sets. On failure nothing is left. */
 static dlop_status open_locks(struct dlop_loader *loader)
 {
     pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
 
-    if (error == 0) {
-        error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        error = error ? error : pthread_mutex_init(&loader->lock, NULL);
-        error = error ? error : pthread_cond_init(&loader->work, &attributes);
-        error = error ? error : pthread_cond_init(&loader->change, &attributes);
-        pthread_condattr_destroy(&attributes);
-    }
-    return error ? DLOP_ERR_NO_MEMORY : DLOP_OK;
+    if (pthread_condattr_init(&attributes))
+        return DLOP_ERR_NO_MEMORY;
+    if (pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) ||
+        pthread_mutex_init(&loader->lock, NULL))
+        goto destroy_attributes;
+    if (pthread_cond_init(&loader->work, &attributes))
+        goto destroy_lock;
+    if (pthread_cond_init(&loader->change, &attributes))
+        goto destroy_work;
+    pthread_condattr_destroy(&attributes);
+    return DLOP_OK;
+
+destroy_work:
+    pthread_cond_destroy(&loader->work);
+destroy_lock:
+    pthread_mutex_destroy(&loader->lock);
+destroy_attributes:
+    pthread_condattr_destroy(&attributes);
+    return DLOP_ERR_NO_MEMORY;
+}
+
+static void close_locks(struct dlop_loader *loader)
+{
+    pthread_cond_destroy(&loader->change);
+    pthread_cond_destroy(&loader->work);
+    pthread_mutex_destroy(&loader->lock);
 }
 
 static int is_valid_cfg(const struct dlop_plan *plan, const struct dlop_source *source,
@@ -152,14 +169,19 @@ dlop_status dlop_loader_open(dlop_plan *plan, dlop_source *source,
                            plan->cfg.out_channels * plan->cfg.element_bytes;
     loader->largest_arena_bytes = bytes_per_record * cfg->max_batch_records;
     dlop_status status = open_locks(loader);
-    if (status == DLOP_OK)
-        status = open_slots(loader);
-    if (status != DLOP_OK) {
-        free_loader(loader);
-        return status;
-    }
+    if (status != DLOP_OK)
+        goto free_all;
+    status = open_slots(loader);
+    if (status != DLOP_OK)
+        goto close_all;
     *loader_out = loader;
     return DLOP_OK;
+
+close_all:
+    close_locks(loader);
+free_all:
+    free_loader(loader);
+    return status;
 }
 
 void dlop_loader_close(dlop_loader **loader)
@@ -174,9 +196,7 @@ void dlop_loader_close(dlop_loader **loader)
             dlop_batch_release(closing, &batch);
         }
         dlop_readers_stop(closing);
-        pthread_cond_destroy(&closing->change);
-        pthread_cond_destroy(&closing->work);
-        pthread_mutex_destroy(&closing->lock);
+        close_locks(closing);
     }
     free_loader(closing);
 }
