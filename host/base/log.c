@@ -101,12 +101,6 @@ static void read_levels_once(void)
         dlop_log_warn("log", "DLOP_LOG is not used: %s", environment_complaint);
 }
 
-void dlop_log_set_levels(const struct dlop_log_levels *levels)
-{
-    read_levels_once();
-    levels_in_use = *levels;
-}
-
 static bool is_within_levels(int32_t level, const char *component)
 {
     for (uint32_t i = 0; i < levels_in_use.n_components; i++)

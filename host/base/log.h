@@ -39,8 +39,6 @@ struct dlop_log_levels {
  * null when size is 0), *levels_out unchanged. Any thread. */
 dlop_status dlop_log_levels_parse(const char *text, struct dlop_log_levels *levels_out,
                                   char *reason_out, size_t size) DLOP_MUST_USE;
-/* Use these levels from now on instead of DLOP_LOG's. Setup only. */
-void dlop_log_set_levels(const struct dlop_log_levels *levels);
 
 /* Whether a message would be written. The first call of a process reads DLOP_LOG. Any thread. */
 bool dlop_log_is_on(int32_t level, const char *component);

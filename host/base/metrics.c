@@ -26,9 +26,11 @@ static const dlop_status status_values[] = {DLOP_STATUS_TABLE(STATUS_VALUE)};
 static const char *const stage_names[DLOP_STAGE_COUNT] = {DLOP_STAGE_TABLE(STAGE_ROW)};
 #undef STAGE_ROW
 
-#define METRIC_ROW(name, text, unit, kind, help) [name] = {text, unit, help, kind},
-static const struct dlop_metric_row metric_rows[DLOP_METRIC_COUNT] = {
-    DLOP_METRIC_TABLE(METRIC_ROW)};
+#define METRIC_ROW(name, text, unit, kind, help) [name] = {text, kind},
+static const struct {
+    const char *name;
+    enum dlop_metric_kind kind;
+} metric_rows[DLOP_METRIC_COUNT] = {DLOP_METRIC_TABLE(METRIC_ROW)};
 #undef METRIC_ROW
 
 struct block {
@@ -148,14 +150,6 @@ static uint64_t status_sum(size_t row)
     return sum;
 }
 
-uint64_t dlop_metric_get_status(dlop_status status)
-{
-    for (size_t i = 0; i < N_STATUSES; i++)
-        if (status_values[i] == status)
-            return status_sum(i);
-    return 0;
-}
-
 void dlop_metrics_reset(void)
 {
     for (struct block *block = blocks; block < blocks + N_BLOCKS; block++) {
@@ -168,16 +162,6 @@ void dlop_metrics_reset(void)
         for (size_t i = 0; i < N_STATUSES; i++)
             atomic_store(&block->status[i], 0);
     }
-}
-
-const struct dlop_metric_row *dlop_metric_row_at(uint32_t metric)
-{
-    return metric < DLOP_METRIC_COUNT ? &metric_rows[metric] : NULL;
-}
-
-const char *dlop_stage_name(uint32_t stage)
-{
-    return stage < DLOP_STAGE_COUNT ? stage_names[stage] : NULL;
 }
 
 /* ---- JSON ---- */

@@ -62,20 +62,10 @@ void dlop_metric_status(enum dlop_stage stage, dlop_status status);
 
 /* Value over all threads so far; a histogram gives the number of values. Any thread. */
 uint64_t dlop_metric_get(enum dlop_stage stage, enum dlop_metric metric);
-/* How often dlop_metric_status was told this status. Any thread. */
-uint64_t dlop_metric_get_status(dlop_status status);
 /* Start from zero. Setup only: counts of threads that run meanwhile may survive. */
 void dlop_metrics_reset(void);
 
 /* Monotonic time, for the ns of all metrics. */
 uint64_t dlop_clock_ns(void);
-
-/* Rows of the tables, for whoever prints them. Null past the last. */
-struct dlop_metric_row {
-    const char *name, *unit, *help;
-    enum dlop_metric_kind kind;
-};
-const struct dlop_metric_row *dlop_metric_row_at(uint32_t metric);
-const char *dlop_stage_name(uint32_t stage);
 
 #endif

@@ -130,14 +130,6 @@ enum dlop_source_kind dlop_source_kind_of(const dlop_source *source)
     return source->kind;
 }
 
-void dlop_source_name(const dlop_source *source, uint64_t index, char *name_out, size_t size)
-{
-    if (source->kind == DLOP_SOURCE_FILES && index < source->n_records)
-        snprintf(name_out, size, "%s", source->names + source->name_offset[index]);
-    else
-        snprintf(name_out, size, "record %llu", (unsigned long long)index);
-}
-
 const uint8_t *dlop_source_pixels(const dlop_source *source, uint64_t index, uint32_t *height_out,
                                   uint32_t *width_out, uint32_t *channels_out)
 {

@@ -10,8 +10,6 @@ enum dlop_source_kind { DLOP_SOURCE_FILES, DLOP_SOURCE_PIXELS, DLOP_SOURCE_KIND_
 
 uint64_t dlop_source_n_records(const dlop_source *source);
 enum dlop_source_kind dlop_source_kind_of(const dlop_source *source);
-/* Name for messages: the path, or "record 17"; text is cut to size bytes. */
-void dlop_source_name(const dlop_source *source, uint64_t index, char *name_out, size_t size);
 
 /* FILES: size of the file now. PIXELS: bytes of a record. DLOP_ERR_READ with the cause in the log
  * at debug level. */

@@ -212,27 +212,26 @@ static void files_that_change_size_are_errors(void **state)
 
 static void names_are_copied_and_found(void **state)
 {
-    (void)state;
-    char names[] = "a.jpg\0\0folder/b \xFF.jpg", name[32];
+    char path[2][128], names[300];
+    size_t n_bytes;
+    int fd;
     dlop_source *source = NULL;
 
-    assert_int_equal(dlop_source_open_files(NULL, names, sizeof(names), 3, &source), DLOP_OK);
+    path_in(*state, "a.jpg", path[0]);
+    path_in(*state, "b \xFF.jpg", path[1]);
+    write_file(path[0], LITERAL("three"));
+    write_file(path[1], LITERAL("seven b"));
+    size_t names_bytes = (size_t)snprintf(names, sizeof(names), "%s%c%c%s", path[0], 0, 0, path[1]);
+    assert_int_equal(dlop_source_open_files(NULL, names, names_bytes + 1, 3, &source), DLOP_OK);
     memset(names, 'x', sizeof(names));
     assert_int_equal(dlop_source_n_records(source), 3);
     assert_int_equal(dlop_source_kind_of(source), DLOP_SOURCE_FILES);
-    dlop_source_name(source, 0, name, sizeof(name));
-    assert_string_equal(name, "a.jpg");
-    dlop_source_name(source, 1, name, sizeof(name));
-    assert_string_equal(name, "");
-    dlop_source_name(source, 2, name, sizeof(name));
-    assert_string_equal(name, "folder/b \xFF.jpg");
-    dlop_source_name(source, 2, name, 4);
-    assert_string_equal(name, "fol");
-    dlop_source_name(source, 3, name, sizeof(name));
-    assert_string_equal(name, "record 3");
-
-    size_t n_bytes;
-    int fd;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(dlop_source_size(source, 2 * (uint64_t)i, &fd, &n_bytes), DLOP_OK);
+        assert_int_equal(n_bytes, i == 0 ? 5 : 7);
+        close(fd);
+    }
+    assert_int_equal(dlop_source_size(source, 1, &fd, &n_bytes), DLOP_ERR_READ);
     assert_int_equal(dlop_source_size(source, 3, &fd, &n_bytes), DLOP_ERR_ARGUMENT);
     uint32_t shape[3];
     assert_null(dlop_source_pixels(source, 0, &shape[0], &shape[1], &shape[2]));
@@ -281,7 +280,6 @@ static void pixels_are_borrowed(void **state)
     uint32_t height = 0, width = 0, channels = 0;
     dlop_source *source = NULL;
     size_t n_bytes = 0;
-    char name[20];
     int fd = 0;
 
     for (size_t i = 0; i < sizeof(pixels); i++)
@@ -301,8 +299,6 @@ static void pixels_are_borrowed(void **state)
     assert_memory_equal(copy, pixels + 60, 60);
     assert_int_equal(dlop_source_read(source, 1, fd, copy, 59), DLOP_ERR_ARGUMENT);
     assert_int_equal(dlop_source_read(source, 3, fd, copy, 60), DLOP_ERR_ARGUMENT);
-    dlop_source_name(source, 17, name, sizeof(name));
-    assert_string_equal(name, "record 17");
     dlop_source_close(&source);
 }
 
@@ -337,7 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_of_others_are_read, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(files_that_change_size_are_errors, make_folder,
                                         remove_folder),
-        cmocka_unit_test(names_are_copied_and_found),
+        cmocka_unit_test_setup_teardown(names_are_copied_and_found, make_folder, remove_folder),
         cmocka_unit_test(wrong_tables_of_names_are_refused),
         cmocka_unit_test(pixels_are_borrowed),
         cmocka_unit_test(wrong_shapes_are_refused),
