@@ -11,6 +11,6 @@ TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memali
 TEST_LIBS_tests/driver/test_pool += -Wl,--wrap=pthread_create
 
 # Several devices as one, over members that do as they are told.
-TEST_SRCS += tests/driver/test_group.c
+TEST_SRCS += tests/driver/test_group.c tests/driver/test_divide.c
 $(B)/tests/driver/test_group: $(B)/tests/driver/fake.o
 TEST_LIBS_tests/driver/test_group := $(B)/libdlop.a

@@ -14,7 +14,6 @@
 
 #include <cmocka.h>
 
-#include "driver/group/divide.h"
 #include "driver/group/group.h"
 #include "tests/driver/fake.h"
 #include "tests/kernel/random.h"
@@ -262,43 +261,6 @@ static uint32_t records_of(uint32_t fake)
 }
 
 /* ---- sharing ---- */
-
-static void jobs_go_where_they_are_done_first(void **state)
-{
-    (void)state;
-    struct dlop_group_load loads[3] = {{.rate_hz = 300.0}, {.rate_hz = 100.0}, {.rate_hz = 0.0}};
-
-    dlop_group_divide(70, loads, 3);
-    assert_int_equal(loads[0].n_jobs_out, 30);
-    assert_int_equal(loads[1].n_jobs_out, 10);
-    assert_int_equal(loads[2].n_jobs_out, 30); /* not known: as fast as the fastest */
-    loads[0].n_open = 90;
-    dlop_group_divide(20, loads, 2);
-    assert_int_equal(loads[0].n_jobs_out + loads[1].n_jobs_out, 20);
-    assert_true(loads[1].n_jobs_out >= 19); /* the other is behind already */
-    loads[0] = (struct dlop_group_load){.rate_hz = 10000.0};
-    loads[1] = (struct dlop_group_load){.rate_hz = 1.0};
-    dlop_group_divide(20, loads, 2);
-    assert_int_equal(loads[1].n_jobs_out, 0);
-    loads[1].n_idle = 1000; /* its rate must not get stale */
-    dlop_group_divide(20, loads, 2);
-    assert_int_equal(loads[1].n_jobs_out, 1);
-    assert_int_equal(loads[0].n_jobs_out, 19);
-    dlop_group_divide(0, loads, 2);
-    assert_int_equal(loads[0].n_jobs_out + loads[1].n_jobs_out, 0);
-}
-
-static void rates_follow_what_is_measured(void **state)
-{
-    (void)state;
-    double rate_hz = dlop_group_rate(0.0, 50, 1000000000u);
-
-    assert_true(rate_hz == 50.0);
-    for (uint32_t i = 0; i < 40; i++)
-        rate_hz = dlop_group_rate(rate_hz, 10, 100000000u);
-    assert_true(rate_hz > 99.9 && rate_hz < 100.0);
-    assert_true(dlop_group_rate(100.0, 1, 0) > 100.0);
-}
 
 static void members_share_a_launch(void **state)
 {
@@ -609,8 +571,6 @@ static void random_faults_change_no_result(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(jobs_go_where_they_are_done_first, setup),
-        cmocka_unit_test_setup(rates_follow_what_is_measured, setup),
         cmocka_unit_test_setup(members_share_a_launch, setup),
         cmocka_unit_test_setup(a_named_resort_shares_too, setup),
         cmocka_unit_test_setup(jobs_outside_their_buffers_are_the_resorts, setup),
