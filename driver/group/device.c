@@ -65,15 +65,19 @@ static dlop_status group_transfer(struct dlop_device *device, struct dlop_buffer
 
 /* ---- open and close ---- */
 
-/* Faults that a member corrects by itself, and its notes, pass through. */
+/* Faults that a member corrects or finds by itself, and its notes, pass through. Whether it is lost
+ * or back is for the group to say. */
 static void take_member_event(void *cookie, const struct dlop_device_event *event)
 {
     struct dlop_group_worker *worker = cookie;
     struct dlop_device *group = worker->group;
+    uint32_t n = event->n_jobs ? event->n_jobs : 1;
 
+    if (event->kind == DLOP_DEVICE_LOST || event->kind == DLOP_DEVICE_BACK)
+        return;
     pthread_mutex_lock(&group->lock);
-    worker->stats.n_healed +=
-        event->kind == DLOP_DEVICE_HEALED ? (event->n_jobs ? event->n_jobs : 1) : 0;
+    worker->stats.n_healed += event->kind == DLOP_DEVICE_HEALED ? n : 0;
+    worker->stats.n_wrong += event->kind == DLOP_DEVICE_WRONG ? n : 0;
     dlop_group_tell(worker, event->kind, event->status, event->n_jobs, event->text);
     if (worker->is_started)
         pthread_cond_signal(&worker->wake); /* its thread sends it on */

@@ -84,10 +84,11 @@ void dlop_group_strike(struct dlop_group_worker *worker, uint32_t n)
     worker->stats.n_wrong += n;
     worker->n_strikes++;
     worker->n_fair = 0;
-    dlop_group_tell(worker, DLOP_DEVICE_WRONG, DLOP_ERR_DEVICE_FAULT, n,
-                    "completions that cannot be right");
+    if (n > 0)
+        dlop_group_tell(worker, DLOP_DEVICE_WRONG, DLOP_ERR_DEVICE_FAULT, n,
+                        "completions that cannot be right");
     if (worker->n_strikes >= MAX_STRIKES)
-        dlop_group_lose(worker, DLOP_ERR_DEVICE_FAULT, "too many wrong completions");
+        dlop_group_lose(worker, DLOP_ERR_DEVICE_FAULT, "too many faults");
 }
 
 static void update_rate(struct dlop_group_worker *worker, const struct dlop_group_share *share)

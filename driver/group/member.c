@@ -131,12 +131,17 @@ static void free_slot(struct dlop_group_worker *worker, struct dlop_group_share 
     dlop_group_drop_share(worker->group, share);
 }
 
-/* After calls of the device: whether the share is still to be served. */
+/* After calls of the device: whether the share is still to be served. A device that says what went
+ * wrong is forgiven some times, one that says or shows that it is gone is not. */
 static bool is_ours(struct dlop_group_worker *worker, struct dlop_group_share *share,
                     dlop_status status, const char *text)
 {
-    if (status != DLOP_OK)
+    if (status == DLOP_ERR_DEVICE_FAULT && !share->is_abandoned) {
+        abandon(worker, share);
+        dlop_group_strike(worker, 0);
+    } else if (status != DLOP_OK) {
         dlop_group_lose(worker, status, text);
+    }
     return !share->is_abandoned;
 }
 

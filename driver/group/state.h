@@ -112,7 +112,7 @@ void dlop_group_replay(struct dlop_group_worker *worker, const struct dlop_group
 /* A member's launch ended well, and n_bad of its jobs did not: count, replay, end the share. */
 void dlop_group_settle(struct dlop_group_worker *worker, struct dlop_group_share *share,
                        uint32_t n_bad);
-/* n completions of the worker were wrong: too many of them, and it is lost. */
+/* A fault of the worker, with n wrong completions: too many faults, and it is lost. */
 void dlop_group_strike(struct dlop_group_worker *worker, uint32_t n);
 
 /* ---- member.c ---- */

@@ -113,11 +113,14 @@ static void spoil(enum fake_action action, struct dlop_completion *completion)
 
 static void perform(struct fake *fake, enum fake_action action, struct dlop_launch *launch)
 {
-    if (action != FAKE_FAIL && action != FAKE_NOTHING)
+    static const int32_t ends[FAKE_ACTION_COUNT] = {
+        [FAKE_FAIL] = DLOP_ERR_DEVICE_LOST, [FAKE_FAULT] = DLOP_ERR_DEVICE_FAULT};
+
+    if (action != FAKE_FAIL && action != FAKE_FAULT && action != FAKE_NOTHING)
         run_launch(fake, launch);
     if (launch->n_jobs > 0)
         spoil(action, &launch->completions[0]);
-    launch->done(launch, action == FAKE_FAIL ? DLOP_ERR_DEVICE_FAULT : DLOP_OK);
+    launch->done(launch, ends[action]);
 }
 
 static dlop_status fake_submit(struct dlop_device *device, struct dlop_launch *launch)

@@ -22,7 +22,8 @@
 enum fake_action {
     FAKE_RUN,
     FAKE_HOLD,         /* until fake_release or close */
-    FAKE_FAIL,         /* done with DLOP_ERR_DEVICE_FAULT */
+    FAKE_FAIL,         /* done with DLOP_ERR_DEVICE_LOST */
+    FAKE_FAULT,        /* done with DLOP_ERR_DEVICE_FAULT */
     FAKE_REFUSE,       /* submit says DLOP_ERR_DEVICE_LOST */
     FAKE_AGAIN,        /* submit says DLOP_AGAIN */
     FAKE_WRONG_RECORD, /* of the first completion */

@@ -431,6 +431,20 @@ static void impossible_completions_are_replayed_and_counted(void **state)
     }
 }
 
+static void faults_are_forgiven_twice(void **state)
+{
+    (void)state;
+    open_group(1, false);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(n_events(DLOP_DEVICE_LOST), 0);
+        fake_push(&fakes[1], FAKE_FAULT);
+        run_work(6);
+    }
+    wait_for_event(DLOP_DEVICE_LOST, 1);
+    assert_int_equal(records_of(RESORT), 18);
+    close_group();
+}
+
 static void a_damaged_record_is_the_records_fault(void **state)
 {
     (void)state;
@@ -501,7 +515,7 @@ static void a_launch_fails_only_with_the_resort(void **state)
     struct work *work = make_work(8, random_seed());
     submit(work);
     wait_done(work);
-    assert_int_equal(work->status, DLOP_ERR_DEVICE_FAULT);
+    assert_int_equal(work->status, DLOP_ERR_DEVICE_LOST);
     fake_push(&fakes[RESORT], FAKE_REFUSE);
     submit(work);
     wait_done(work);
@@ -580,6 +594,7 @@ int main(void)
         cmocka_unit_test_setup(a_member_that_fails_is_replaced_and_comes_back, setup),
         cmocka_unit_test_setup(a_member_that_fails_its_check_stays_away, setup),
         cmocka_unit_test_setup(impossible_completions_are_replayed_and_counted, setup),
+        cmocka_unit_test_setup(faults_are_forgiven_twice, setup),
         cmocka_unit_test_setup(a_damaged_record_is_the_records_fault, setup),
         cmocka_unit_test_setup(what_a_member_cannot_do_is_no_fault, setup),
         cmocka_unit_test_setup(a_call_that_never_returns_is_given_up, setup),
