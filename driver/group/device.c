@@ -107,22 +107,23 @@ static dlop_status init_worker(struct dlop_device *group, struct dlop_group_work
     return error ? DLOP_ERR_NO_MEMORY : DLOP_OK;
 }
 
-/* Open the device of the next place; counts it where that succeeded. */
+/* Open the device of the next place; the caller counts it. */
 static dlop_status open_next(struct dlop_device *group, const struct dlop_group_member *member,
-                             bool shares)
+                             bool is_resort, bool shares)
 {
     struct dlop_group_worker *worker = &group->workers[group->n_members];
     dlop_status status = init_worker(group, worker, member);
 
     if (status != DLOP_OK)
         return status;
+    worker->stats.is_resort = is_resort;
     status = dlop_group_open_worker(worker, &worker->device);
     if (status != DLOP_OK) {
         pthread_cond_destroy(&worker->wake);
         return status;
     }
     worker->stats.shares = shares;
-    worker->stats.rate_hz = worker->checked_hz;
+    worker->stats.rate_hz = worker->opened_hz;
     worker->stats.n_units = worker->driver->n_units(worker->device);
     return DLOP_OK;
 }
@@ -146,16 +147,14 @@ static dlop_status open_workers(struct dlop_device *group, uint32_t *failed_out)
     uint32_t i;
 
     for (i = 0; i < cfg->n_members; i++) {
-        status = open_next(group, &cfg->members[i], true);
+        status = open_next(group, &cfg->members[i], false, true);
         if (status == DLOP_OK)
             group->n_members++;
         else if (!cfg->members[i].may_be_absent)
             break;
     }
-    if (i == cfg->n_members) {
-        status = open_next(group, &cfg->resort, cfg->resort_shares || group->n_members == 0);
-        dlop_group_resort(group)->stats.is_resort = true;
-    }
+    if (i == cfg->n_members)
+        status = open_next(group, &cfg->resort, true, cfg->resort_shares || group->n_members == 0);
     if (status != DLOP_OK) {
         *failed_out = i;
         close_opened(group, group->n_members);

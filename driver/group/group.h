@@ -18,11 +18,13 @@
 #define DLOP_GROUP_DEFAULT_TIMEOUT_MS 10000
 #define DLOP_GROUP_DEFAULT_RETRY_MS   1000
 
-/* Whether an opened device computes as it should, and how many records it makes in a second. Called
- * at open and before a lost member comes back, on a thread that may block. DLOP_OK; negative: the
- * device is not used. */
-typedef dlop_status (*dlop_group_check_fn)(void *cookie, const struct dlop_driver *driver,
-                                           struct dlop_device *device, double *rate_hz_out);
+/* Open a member's device, in place of its driver's `open`: the place to see whether it computes as
+ * it should, and how many records it makes in a second. Called by dlop_group_open and before a lost
+ * member comes back, on a thread that may block. DLOP_OK; negative: the device is not used, and is
+ * closed again. */
+typedef dlop_status (*dlop_group_open_fn)(void *cookie, const struct dlop_driver *driver,
+                                          const struct dlop_device_cfg *cfg,
+                                          struct dlop_device **device_out, double *rate_hz_out);
 
 struct dlop_group_member {
     const struct dlop_driver *driver;
@@ -39,8 +41,8 @@ struct dlop_group_cfg {
                             0 = default */
     uint32_t retry_ms;   /* before a lost member is opened again, doubled at each failure; 0 =
                             default */
-    dlop_group_check_fn check; /* or null */
-    void *check_cookie;
+    dlop_group_open_fn open_member; /* null: the driver's open */
+    void *open_cookie;
     dlop_device_event_fn on_event; /* or null */
     void *event_cookie;
 };
@@ -61,8 +63,8 @@ struct dlop_group_stats {
     uint64_t n_healed;   /* faults that it told to have corrected itself */
 };
 
-/* Open all members, check them, open the resort. DLOP_OK; DLOP_ERR_ARGUMENT; DLOP_ERR_NO_MEMORY;
- * what the open or the check of a member said that may not be absent, its place in *failed_out
+/* Open all members, then the resort. DLOP_OK; DLOP_ERR_ARGUMENT; DLOP_ERR_NO_MEMORY;
+ * what the open of a member said that may not be absent, its place in *failed_out
  * (n_members = the resort; may be null). A group whose members are all absent is the resort alone.
  * Setup only. */
 dlop_status dlop_group_open(const struct dlop_group_cfg *cfg, struct dlop_device **group_out,

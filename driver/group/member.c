@@ -313,18 +313,11 @@ dlop_status dlop_group_open_worker(struct dlop_group_worker *worker,
                                    struct dlop_device **device_out)
 {
     const struct dlop_group_cfg *cfg = &worker->group->cfg;
-    struct dlop_device *device = NULL;
-    dlop_status status = worker->driver->open(&worker->cfg, &device);
 
-    if (status != DLOP_OK)
-        return status;
-    if (cfg->check && worker != dlop_group_resort(worker->group))
-        status = cfg->check(cfg->check_cookie, worker->driver, device, &worker->checked_hz);
-    if (status != DLOP_OK)
-        worker->driver->close(&device);
-    else
-        *device_out = device;
-    return status;
+    if (!cfg->open_member || worker->stats.is_resort)
+        return worker->driver->open(&worker->cfg, device_out);
+    return cfg->open_member(cfg->open_cookie, worker->driver, &worker->cfg, device_out,
+                            &worker->opened_hz);
 }
 
 /* Close the device, which ends what it still has, and free the member's memory on it. The lock is

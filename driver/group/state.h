@@ -33,7 +33,7 @@ struct dlop_group_worker {
     struct dlop_device *group;
     const struct dlop_driver *driver;
     struct dlop_device_cfg cfg;
-    double checked_hz; /* what the check measured */
+    double opened_hz; /* what opening it measured */
     pthread_t thread;
     pthread_cond_t wake;
     bool is_started;
@@ -120,7 +120,7 @@ void dlop_group_strike(struct dlop_group_worker *worker, uint32_t n);
 /* With the lock held: the member gets no more work; what it has is done elsewhere. */
 void dlop_group_lose(struct dlop_group_worker *worker, dlop_status status, const char *text);
 void dlop_group_queue_member(struct dlop_group_worker *worker, struct dlop_group_share *share);
-/* Open the device and check it, without the lock. */
+/* Open the device, without the lock. */
 dlop_status dlop_group_open_worker(struct dlop_group_worker *worker,
                                    struct dlop_device **device_out);
 void *dlop_group_member_main(void *worker);
