@@ -216,6 +216,8 @@ dlop_status dlop_group_open(const struct dlop_group_cfg *cfg, struct dlop_device
         return status;
     }
     status = open_workers(group, &failed);
+    pthread_mutex_lock(&group->lock);
+    dlop_group_leave(group); /* what members told meanwhile */
     if (status != DLOP_OK) {
         free_group(group);
         if (failed_out)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/devices.h"
 #include "host/base/log.h"
 #include "host/base/text.h"
 #include "host/include/dlop.h"
@@ -97,6 +98,15 @@ static const char *parse_choice(const struct dlop_option *option, const char *te
     return detail;
 }
 
+static const char *parse_devices(const struct dlop_option *option, const char *text,
+                                 uint64_t *number_out, char *detail, size_t size)
+{
+    struct dlop_device_choices choices;
+    (void)option;
+    *number_out = 0;
+    return dlop_device_choices_parse(text, &choices, detail, size) == DLOP_OK ? NULL : detail;
+}
+
 static const char *parse_levels(const struct dlop_option *option, const char *text,
                                 uint64_t *number_out, char *detail, size_t size)
 {
@@ -107,9 +117,9 @@ static const char *parse_levels(const struct dlop_option *option, const char *te
 }
 
 static const parse_fn parsers[DLOP_TYPE_COUNT_OF_TYPES] = {
-    [DLOP_TYPE_TEXT] = parse_text,     [DLOP_TYPE_COUNT] = parse_count,
-    [DLOP_TYPE_MASK] = parse_mask,     [DLOP_TYPE_CHOICE] = parse_choice,
-    [DLOP_TYPE_LEVELS] = parse_levels,
+    [DLOP_TYPE_TEXT] = parse_text,       [DLOP_TYPE_COUNT] = parse_count,
+    [DLOP_TYPE_MASK] = parse_mask,       [DLOP_TYPE_CHOICE] = parse_choice,
+    [DLOP_TYPE_DEVICES] = parse_devices, [DLOP_TYPE_LEVELS] = parse_levels,
 };
 
 dlop_status dlop_option_parse(const struct dlop_option *option, const char *text,

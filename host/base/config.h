@@ -12,18 +12,22 @@
 #define DLOP_CONFIG_TEXT_BYTES 4096 /* of one value, final zero included: a path fits */
 
 enum dlop_option_type {
-    DLOP_TYPE_TEXT,   /* any text without control characters */
-    DLOP_TYPE_COUNT,  /* decimal, 0..max */
-    DLOP_TYPE_MASK,   /* "all", "none", decimal or 0x... of 32 bits */
-    DLOP_TYPE_CHOICE, /* one of the words of `choices`, separated by | */
-    DLOP_TYPE_LEVELS, /* levels of the log: warn,run=debug */
+    DLOP_TYPE_TEXT,    /* any text without control characters */
+    DLOP_TYPE_COUNT,   /* decimal, 0..max */
+    DLOP_TYPE_MASK,    /* "all", "none", decimal or 0x... of 32 bits */
+    DLOP_TYPE_CHOICE,  /* one of the words of `choices`, separated by | */
+    DLOP_TYPE_DEVICES, /* "auto" or "name[:number],...": host/base/devices.h */
+    DLOP_TYPE_LEVELS,  /* levels of the log: warn,run=debug */
     DLOP_TYPE_COUNT_OF_TYPES
 };
 
 /* X(id, name, environment, value name in help, type, default, choices, max, help) */
 #define DLOP_OPTION_TABLE(X)                                                                       \
-    X(DLOP_OPTION_DEVICE, "device", "DLOP_DEVICE", "DEVICE", DLOP_TYPE_CHOICE, "auto", "auto|cpu", \
-      0, "device that does the work; auto takes the first that is present")                        \
+    X(DLOP_OPTION_DEVICE, "device", "DLOP_DEVICE", "DEVICES", DLOP_TYPE_DEVICES, "auto", "", 0,    \
+      "devices that do the work, as sim, ocl:1 or xrt,cpu; several share it; the CPU stands by; "  \
+      "auto takes all that are no emulation")                                                      \
+    X(DLOP_OPTION_DEVICE_TIMEOUT, "device-timeout", "DLOP_DEVICE_TIMEOUT", "SECONDS",              \
+      DLOP_TYPE_COUNT, "10", "", 86400, "after which a device that does not answer is given up")   \
     X(DLOP_OPTION_THREADS, "threads", "DLOP_THREADS", "N", DLOP_TYPE_COUNT, "0", "", 1024,         \
       "threads of the cpu device; 0 is what this rank may use")                                    \
     X(DLOP_OPTION_READERS, "readers", "DLOP_READERS", "N", DLOP_TYPE_COUNT, "0", "", 256,          \
@@ -37,7 +41,15 @@ enum dlop_option_type {
     X(DLOP_OPTION_LOG, "log", "DLOP_LOG", "LEVELS", DLOP_TYPE_LEVELS, "warn", "", 0,               \
       "what to say: error, warn, info or debug, also per component (warn,run=debug)")              \
     X(DLOP_OPTION_VECTOR, "vector", "DLOP_VECTOR", "MASK", DLOP_TYPE_MASK, "all", "", 0,           \
-      "replacements of kernel steps that the cpu device may use")
+      "replacements of kernel steps that the cpu device may use")                                  \
+    X(DLOP_OPTION_SIM, "sim", "DLOP_SIM", "SETTINGS", DLOP_TYPE_TEXT, "", "", 0,                   \
+      "settings of the emulated card: key=value,..., see sim/README.md")                           \
+    X(DLOP_OPTION_OCL, "ocl", "DLOP_OCL", "SETTINGS", DLOP_TYPE_TEXT, "", "", 0,                   \
+      "settings of OpenCL devices, see driver/ocl/README.md")                                      \
+    X(DLOP_OPTION_XRT, "xrt", "DLOP_XRT", "SETTINGS", DLOP_TYPE_TEXT, "", "", 0,                   \
+      "settings of XRT cards, see driver/xrt/README.md")                                           \
+    X(DLOP_OPTION_XCLBIN, "xclbin", "DLOP_XCLBIN", "FILE", DLOP_TYPE_TEXT, "", "", 0,              \
+      "image that an XRT card is loaded with")
 
 #define DLOP_OPTION_ENUMERATOR(id, ...) id,
 enum dlop_option_id { DLOP_OPTION_TABLE(DLOP_OPTION_ENUMERATOR) DLOP_OPTION_COUNT };

@@ -19,6 +19,7 @@ static const char HELP[] =
     "  --limit N         use the first N images only\n"
     "  --batch-size N    images of a batch (default 32)\n"
     "  --pipeline NAME   v1, v2 or v2-tensor (default v1)\n"
+    "  --device NAMES    devices, as for dlop run (default: DLOP_DEVICE, or auto)\n"
     "  --json FILE       write the result, schema dlop.bench.loader/1; - is standard output\n\n"
     "The Python interpreter is DLOP_PYTHON where set, otherwise python3; it needs torch and\n"
     "torchvision.\n";

@@ -23,7 +23,10 @@ struct decode_options {
 };
 
 static const struct argp_option OPTIONS[] = {
-    {"device", 'd', "NAME", 0, "Device that decodes (default auto; see dlop devices)", 0},
+    {"device", 'd', "NAMES", 0,
+     "Devices that decode, as for dlop run (default auto; see dlop devices): the result is the "
+     "same",
+     0},
     {"output", 'o', "FOLDER", 0, "Folder for the results (default: beside each input)", 0},
     {"format", 'f', "npy|png", 0, "Format of the results (default npy: uint8 [height][width][3])",
      0},

@@ -6,7 +6,8 @@
 
 static const char HELP[] =
     "List devices that can run input pipelines, best first, with what is missing for those that "
-    "cannot.\vExample: dlop devices --json";
+    "cannot. An emulated device runs on this machine's processor and is used only by name."
+    "\vExample: dlop devices --json";
 
 /* The library's array of devices, or null. */
 static json_t *load_devices(void)
@@ -27,9 +28,12 @@ static void print_row(const json_t *device)
 {
     const char *missing = json_string_value(json_object_get(device, "missing"));
     bool is_present = json_is_true(json_object_get(device, "present"));
+    bool is_emulation = json_is_true(json_object_get(device, "emulation"));
 
     printf("%-8s %-8s %5lld  %s\n", json_string_value(json_object_get(device, "name")),
-           is_present ? "ready" : "missing",
+           !is_present    ? "missing"
+           : is_emulation ? "emulated"
+                          : "ready",
            (long long)json_integer_value(json_object_get(device, "units")),
            is_present ? json_string_value(json_object_get(device, "description")) : missing);
 }

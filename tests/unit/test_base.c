@@ -440,10 +440,11 @@ static void options_are_given_as_json(void **state)
     setenv("DLOP_THREADS", "7", 1);
     setenv("DLOP_REPORT", "a\"b", 1);
     assert_int_equal(dlop_config_json(text, sizeof(text), reason, sizeof(reason)), DLOP_OK);
-    assert_string_equal(text,
-                        "{\"device\": \"auto\", \"threads\": 7, \"readers\": 0, \"verify\": 0, "
-                        "\"on-error\": \"raise\", \"report\": \"a\\\"b\", \"log\": \"warn\", "
-                        "\"vector\": 4294967295}");
+    assert_string_equal(
+        text, "{\"device\": \"auto\", \"device-timeout\": 10, \"threads\": 7, \"readers\": 0, "
+              "\"verify\": 0, \"on-error\": \"raise\", \"report\": \"a\\\"b\", "
+              "\"log\": \"warn\", \"vector\": 4294967295, \"sim\": \"\", \"ocl\": \"\", "
+              "\"xrt\": \"\", \"xclbin\": \"\"}");
     size_t n = strlen(text);
     assert_int_equal(dlop_config_json(text, n, reason, sizeof(reason)), DLOP_ERR_LIMIT);
     assert_int_equal(dlop_config_json(text, n + 1, reason, sizeof(reason)), DLOP_OK);

@@ -75,6 +75,7 @@ class CtxCfg(C.Structure):
         ("n_readers", C.c_uint32),
         ("vector_level", C.c_uint32),
         ("device", C.c_char_p),
+        ("device_timeout_s", C.c_uint32),
     ]
 
 
@@ -146,6 +147,7 @@ _PROTOTYPES = {
     "dlop_ctx_close": (None, [_OUT]),
     "dlop_ctx_device": (C.c_char_p, [_PTR]),
     "dlop_ctx_n_units": (_U32, [_PTR]),
+    "dlop_ctx_json": (_SIZE, [_PTR, C.c_char_p, _SIZE]),
     "dlop_default_n_threads": (_U32, []),
     "dlop_metrics_json": (_SIZE, [C.c_char_p, _SIZE]),
     "dlop_config_json": (_STATUS, [C.c_char_p, _SIZE, C.c_char_p, _SIZE]),
@@ -291,8 +293,10 @@ def context() -> Handle:
         "n_readers": values["readers"],
         "vector_level": values["vector"],
         "device": values["device"].encode(),
+        "device_timeout_s": max(values["device-timeout"], 1),
     }
-    key = (os.getpid(), *fields.values())
+    settings = (values[name] for name in ("sim", "ocl", "xrt", "xclbin"))
+    key = (os.getpid(), *fields.values(), *settings)
     with _contexts_lock:
         handle = _contexts.get(key)
         if handle is None:
@@ -310,9 +314,21 @@ def decoder() -> Handle:
     return Handle(out.value, "dlop_decoder_close")
 
 
-def metrics_json() -> str:
-    """All metrics of this process as JSON text."""
-    size = lib().dlop_metrics_json(None, 0)
+def _json(function: Any, *arguments: Any) -> Any:
+    """What a library function with a text and its size as last arguments says."""
+    size = function(*arguments, None, 0) + 4096  # counters grow between the two calls
     text = C.create_string_buffer(size)
-    lib().dlop_metrics_json(text, size)
-    return text.value.decode()
+    function(*arguments, text, size)
+    return json.loads(text.value)
+
+
+def metrics() -> Any:
+    """All metrics of this process."""
+    return _json(lib().dlop_metrics_json)
+
+
+def devices() -> list[Any]:
+    """The devices of each context of this process, with their counters and events."""
+    with _contexts_lock:
+        mine = [h for key, h in _contexts.items() if key[0] == os.getpid() and h.address]
+        return [_json(lib().dlop_ctx_json, handle.address) for handle in mine]

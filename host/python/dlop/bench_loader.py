@@ -35,6 +35,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=0, help="first N images only, 0 = all")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--pipeline", choices=("v1", "v2", "v2-tensor"), default="v1")
+    parser.add_argument("--device", help="devices, as for dlop run (DLOP_DEVICE, or auto)")
     parser.add_argument("--json", metavar="FILE", help="write the result; - is standard output")
     options = parser.parse_args(arguments)
     available = len(os.sched_getaffinity(0))
@@ -240,7 +241,10 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
             "mean_bytes": round(sum(map(os.path.getsize, paths)) / len(paths)),
         },
         "cores": options.cores,
-        "contestants": [_contestant("torch", "cpu", theirs), _contestant("dlop", "cpu", ours)],
+        "contestants": [
+            _contestant("torch", "cpu", theirs),
+            _contestant("dlop", os.environ.get("DLOP_DEVICE", "auto"), ours),
+        ],
         "ratio": {"wall": wall, "cpu": 1 / cpu},
         "equal": wanted[0] == made[0],
     }
@@ -269,6 +273,8 @@ def _print(result: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done and equal, 1 not, 2 wrong usage (from argparse)."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
+    if options.device:
+        os.environ["DLOP_DEVICE"] = options.device
     try:
         result = bench(options)
     except (ImportError, OSError, RuntimeError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import sys
@@ -46,6 +47,8 @@ class Loader:
     def say(self, tier: str, reason: str, device: str | None = None, threads: int = 0) -> None:
         """Set the tier; print the loader's line unless it was printed already."""
         self.tier, self.reason, self.device, self.threads = tier, reason, device, threads
+        if device not in (None, "cpu"):
+            _say_devices_at_exit(os.getpid())
         text = f"tier {tier}"
         if device:
             text += f" on {device}, {threads} thread{'s' if threads != 1 else ''}"
@@ -113,6 +116,33 @@ def _forget_after_fork() -> None:
         _by_object.clear()
 
 
+@functools.cache
+def _say_devices_at_exit(pid: int) -> None:
+    atexit.register(_say_devices, pid)
+
+
+def _say_devices(pid: int) -> None:
+    """Who made how many records, and what went wrong on the way."""
+    if pid != os.getpid():
+        return
+    with contextlib.suppress(_lib.LibraryError, ValueError):
+        for context in _lib.devices():
+            shares = (
+                f"{d['device']}{' (stands by)' if d['stands_by'] else ''} {d['records']} records"
+                for d in context["devices"]
+            )
+            note(f"devices: {', '.join(shares)}")
+            for event in context["events"]:
+                if event["kind"] not in ("healed", "note"):
+                    note(_event_line(event))
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    times = f", {event['count']} times" if event["count"] > 1 else ""
+    records = f" ({event['records']} records)" if event["records"] else ""
+    return f"device {event['device']} {event['kind']}{times}: {event['text']}{records}"
+
+
 def _write_at_exit(pid: int) -> None:
     if pid == os.getpid():
         try:
@@ -129,11 +159,11 @@ def part() -> dict[str, Any]:
         del values["_said"]
         loaders.append(values)
     try:
-        metrics = json.loads(_lib.metrics_json())
+        metrics, devices = _lib.metrics(), _lib.devices()
     except (_lib.LibraryError, ValueError):
-        metrics = None
+        metrics, devices = None, []
     process = {"pid": os.getpid(), "rank": os.environ.get("RANK"), "argv": sys.argv}
-    return {**process, "loaders": loaders, "metrics": metrics}
+    return {**process, "loaders": loaders, "metrics": metrics, "devices": devices}
 
 
 def write(path: str) -> None:
