@@ -85,8 +85,8 @@ struct dlop_ctx_cfg {
     uint32_t n_threads;    /* 0 = this rank's share: affinity, cgroup quota, LOCAL_WORLD_SIZE */
     uint32_t n_readers;    /* threads that read ahead, 0 = default */
     uint32_t vector_level; /* mask of vector replacements, UINT32_MAX = all */
-    /* "auto": every device that is there and is no emulation, and the CPU. Or "name[:number],..." of
-     * dlop_devices_json, each once: these share the work by their measured rates. A device that is
+    /* "auto": every device that is there and is no emulation, and the CPU. Or "name[:number],..."
+     * of dlop_devices_json, each once: these share the work by their measured rates. A device that is
      * not the CPU must pass a self-test first; what it loses, garbles or refuses is done again by
      * the CPU with the same result, and dlop_ctx_json tells. Settings of drivers come from the
      * environment: DLOP_SIM, DLOP_OCL, DLOP_XRT, DLOP_XCLBIN. */
@@ -95,8 +95,8 @@ struct dlop_ctx_cfg {
 };
 DLOP_API void dlop_ctx_cfg_init(struct dlop_ctx_cfg *cfg);
 
-/* Open the devices. Setup only. The caller closes it after everything opened from it. Threads start
- * at the first submit (those of devices other than the CPU with their self-test). The log says what
+/* Open the devices. Setup only. The caller closes it after everything opened from it. Threads
+ * start at the first submit (those of devices other than the CPU with their self-test). The log says what
  * a named device lacks: DLOP_ERR_NO_DEVICE, DLOP_ERR_NO_LIBRARY, DLOP_ERR_DEVICE_FAULT (wrong in its
  * self-test), and what else its driver says. DLOP_ERR_NO_MEMORY, DLOP_ERR_ARGUMENT. */
 DLOP_API dlop_status dlop_ctx_open(const struct dlop_ctx_cfg *cfg, dlop_ctx **ctx_out);
@@ -110,8 +110,8 @@ DLOP_API uint32_t dlop_ctx_n_units(const dlop_ctx *ctx);
 DLOP_API uint32_t dlop_default_n_threads(void);
 
 /* The context's devices with their counters, and the events so far, as one JSON object; sizes as
- * dlop_metrics_json. Any thread. Schema dlop.ctx/1: "device"; "devices", each with "device", "state"
- * (ready, lost), "stands_by", "units", "records" made, "records_per_s", "losses", "backs",
+ * dlop_metrics_json. Any thread. Schema dlop.ctx/1: "device"; "devices", each with "device",
+ * "state" (ready, lost), "stands_by", "units", "records" made, "records_per_s", "losses", "backs",
  * "replayed" (records done again elsewhere), "wrong", "refused" and "healed"; "events", one per
  * device, kind and status, each with "device", "kind" (lost, back, replayed, wrong, healed, note),
  * "status", "text" of the first, "count", "records". */
