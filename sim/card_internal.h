@@ -6,11 +6,14 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "hw/top/counts.h"
+#include "hw/top/shape.h"
 #include "sim/card.h"
 
 #define CARD_MAX_FLIPS    4
 #define CARD_MAX_DEFERRED 64
 #define CARD_MAX_CACHED   16
+#define CARD_UNIT_COUNTS  (16 * DLOP_TOP_CONTEXTS) /* jobs that a unit runs at a time */
 
 /* Flipped bits of one byte, as the check bits of real memory would tell. */
 struct dlop_card_flip {
@@ -40,6 +43,7 @@ struct dlop_card_unit {
     pthread_t handle;
     struct dlop_card_memory *scratch;
     u64 cycles; /* when it has done all its commands */
+    struct dlop_top_counts counts[CARD_UNIT_COUNTS];
 };
 
 /* A signal that comes later. */

@@ -3,28 +3,25 @@
  * A unit's thread also delivers signals that come late, whenever it has time: those deferred when
  * they are due, and those lost when the card ends. So everything that the host hears of a command
  * comes from a thread of the card, and close only has to wait for the threads.
- * The clock counts cycles of work: see cycles_of_job.
+ * The clock counts cycles of work as the cycle model has them (timing.h), for its planned engine.
  */
 #include <time.h>
 
 #include "hw/top/record.h"
 #include "hw/top/top.h"
 #include "sim/card_internal.h"
+#include "sim/timing.h"
 
+/* The kernels as they are, and what each job took. */
 static const struct kernel {
-    __typeof__(dlop_image) *run;
+    __typeof__(dlop_image_counted) *run;
     u32 kinds; /* mask of 1 << enum dlop_job_kind */
 } kernels[] = {
-#define KERNEL(name, kinds) {name, kinds},
+#define KERNEL(name, kinds) {name##_counted, kinds},
     DLOP_TOP_KERNELS(KERNEL)
 #undef KERNEL
 };
 _Static_assert(sizeof kernels / sizeof kernels[0] == DLOP_CARD_KERNEL_COUNT, "a unit per kernel");
-
-/* Cycles of a record besides its bytes, per byte of source and per byte of output. */
-#define RECORD_CYCLES 200
-#define IN_CYCLES     8
-#define OUT_CYCLES    1
 
 u32 dlop_card_kernel_of(u32 job_kind)
 {
@@ -35,32 +32,6 @@ u32 dlop_card_kernel_of(u32 job_kind)
 }
 
 /* ---- running ---- */
-
-static u64 cycles_of_job(const u8 *job_bytes, const u8 *completion_bytes)
-{
-    struct dlop_job job;
-
-    if (dlop_u32_at(completion_bytes, 4) != DLOP_OK)
-        return RECORD_CYCLES; /* its sizes may be nonsense */
-    dlop_job_read(job_bytes, &job);
-    return RECORD_CYCLES + IN_CYCLES * job.in_bytes + OUT_CYCLES * (u64)job.out_bytes;
-}
-
-/* Write the busy ticks of each completion; returns those of the command. */
-static u64 count_cycles(const u8 *jobs, u8 *completions, u32 n_jobs)
-{
-    u64 sum = 0;
-
-    for (u32 i = 0; i < n_jobs; i++) {
-        u8 *completion = completions + (u64)i * DLOP_TOP_COMPLETION_BYTES;
-        u64 cycles = cycles_of_job(jobs + (u64)i * DLOP_TOP_JOB_BYTES, completion);
-
-        for (u32 b = 0; b < 8; b++)
-            completion[16 + b] = (u8)(cycles >> 8 * b);
-        sum += cycles;
-    }
-    return sum;
-}
 
 /* Working memory of n_bytes that ends at its guard page, as much as there may be. */
 static u8 *provide_scratch(struct dlop_card_unit *unit, u64 *n_bytes)
@@ -78,17 +49,40 @@ static u8 *provide_scratch(struct dlop_card_unit *unit, u64 *n_bytes)
     return unit->scratch->bytes + (unit->scratch->n_bytes - *n_bytes) / 8 * 8;
 }
 
-static void run_kernel(struct dlop_card_unit *unit, const struct dlop_card_command *command)
+/* Cycles of jobs that were run. */
+static u64 count_cycles(const u8 *jobs, const struct dlop_top_counts *counts, u32 n_jobs)
 {
-    u64 scratch_bytes = command->scratch_bytes;
+    u64 sum = 0;
+
+    for (u32 i = 0; i < n_jobs; i++) {
+        struct dlop_job job;
+
+        dlop_job_read(jobs + (u64)i * DLOP_TOP_JOB_BYTES, &job);
+        sum += dlop_timing_job_cycles(&job, &counts[i], dlop_timing_engine_at(DLOP_TIMING_PLANNED));
+    }
+    return sum;
+}
+
+/* Run a command's jobs, as many at a time as there is room for counts: whole waves, so that nothing
+ * shows of it. Returns their cycles. */
+static u64 run_kernel(struct dlop_card_unit *unit, const struct dlop_card_command *command)
+{
+    u64 scratch_bytes = command->scratch_bytes, cycles = 0;
     u8 *scratch = provide_scratch(unit, &scratch_bytes);
     const u8 *jobs = command->jobs->bytes + command->jobs_at;
     u8 *completions = command->completions->bytes + command->completions_at;
 
-    kernels[unit->kernel].run(command->in->bytes, command->constants->bytes, command->out->bytes,
-                              scratch, jobs, completions, command->in->n_bytes,
-                              command->constants->n_bytes, command->out->n_bytes, scratch_bytes,
-                              command->n_jobs);
+    for (u32 i = 0; i < command->n_jobs; i += CARD_UNIT_COUNTS) {
+        u32 left = command->n_jobs - i, n = left < CARD_UNIT_COUNTS ? left : CARD_UNIT_COUNTS;
+
+        kernels[unit->kernel].run(command->in->bytes, command->constants->bytes,
+                                  command->out->bytes, scratch, jobs + (u64)i * DLOP_TOP_JOB_BYTES,
+                                  completions + (u64)i * DLOP_TOP_COMPLETION_BYTES,
+                                  command->in->n_bytes, command->constants->n_bytes,
+                                  command->out->n_bytes, scratch_bytes, n, unit->counts);
+        cycles += count_cycles(jobs + (u64)i * DLOP_TOP_JOB_BYTES, unit->counts, n);
+    }
+    return cycles;
 }
 
 /* ---- signals: all locked ---- */
@@ -220,12 +214,8 @@ static void run_command(struct dlop_card_unit *unit, struct dlop_card_command *c
 
         nanosleep(&pause, NULL);
     }
-    if (status == DLOP_OK) {
-        run_kernel(unit, command);
-        cycles =
-            count_cycles(command->jobs->bytes + command->jobs_at,
-                         command->completions->bytes + command->completions_at, command->n_jobs);
-    }
+    if (status == DLOP_OK)
+        cycles = run_kernel(unit, command);
     pthread_mutex_lock(&card->lock);
     unit->cycles += cycles;
     if (status == DLOP_OK)

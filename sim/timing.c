@@ -273,7 +273,8 @@ u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_cou
     if (job->kind != DLOP_JOB_JPEG)
         work.read_bytes = work.source_bytes = counts->source_px * job->src_channels;
     work.write_bytes = counts->written_bytes;
-    work.out_px = counts->packed_elements / job->out_channels;
+    if (counts->packed_elements != 0) /* a refused job may say anything of its channels */
+        work.out_px = counts->packed_elements / job->out_channels;
     dlop_timing_predict(&work, engine, &cycles);
     return cycles.total;
 }

@@ -133,8 +133,8 @@ u64 dlop_timing_rounds(const struct dlop_timing_stream *streams, u32 n);
 
 /* total of dlop_timing_predict for one job of which only hw/top's own counts are known: waits in
  * the hand-over, odd taps and other jobs of the wave are left out, so it is at most what
- * dlop_timing_predict says. For a virtual clock. job: checked; the one that gave the counts. Any
- * thread, no allocation. */
+ * dlop_timing_predict says. For a virtual clock. job: the one that gave the counts, refused or
+ * not. Any thread, no allocation. */
 u64 dlop_timing_job_cycles(const struct dlop_job *job, const struct dlop_top_counts *counts,
                            const struct dlop_timing_engine *engine);
 

@@ -438,6 +438,7 @@ static void job_cycles_from_counts_alone(void **state)
     assert_int_equal(dlop_timing_job_cycles(&job, &counts, &unit), 3000);
     /* A refused job took nothing. */
     memset(&counts, 0, sizeof counts);
+    memset(&job, 0, sizeof job);
     assert_int_equal(dlop_timing_job_cycles(&job, &counts, &unit), 0);
 }
 
