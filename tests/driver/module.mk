@@ -6,11 +6,22 @@ TEST_SRCS += $(DRIVER_KIT_TESTS:=.c) tests/driver/test_registry.c tests/driver/t
 $(DRIVER_KIT_TESTS:%=$(B)/%): $(B)/tests/driver/kit.o
 $(B)/tests/driver/suite: $(B)/tests/driver/suite_launches.o
 $(foreach t,$(DRIVER_KIT_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
-TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
-TEST_LIBS_tests/driver/test_heap += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
+HEAP_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+HEAP_WRAPS += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
+TEST_LIBS_tests/driver/test_heap += $(HEAP_WRAPS)
 TEST_LIBS_tests/driver/test_pool += -Wl,--wrap=pthread_create
 
 # Several devices as one, over members that do as they are told.
 TEST_SRCS += tests/driver/test_group.c tests/driver/test_divide.c
 $(B)/tests/driver/test_group: $(B)/tests/driver/fake.o
 TEST_LIBS_tests/driver/test_group := $(B)/libdlop.a
+
+# driver/ocl beyond what the suite asks of every driver.
+ifeq ($(HAVE_opencl),yes)
+OCL_TESTS := tests/driver/test_ocl_cache tests/driver/test_ocl_faults
+OCL_TESTS += tests/driver/test_ocl_device tests/driver/test_ocl_steps
+TEST_SRCS += $(OCL_TESTS:=.c)
+$(OCL_TESTS:%=$(B)/%): $(B)/tests/driver/ocl_kit.o $(B)/tests/driver/kit.o
+$(foreach t,$(OCL_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
+TEST_LIBS_tests/driver/test_ocl_device += $(HEAP_WRAPS)
+endif

@@ -1,0 +1,521 @@
+/* Driver test: OpenCL that is missing, lacks something, breaks or hangs, through a table of
+ * functions of which some are replaced; everything else is the machine's real OpenCL. */
+#include "tests/driver/ocl_kit.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "driver/ocl/find.h"
+#include "driver/ocl/memory.h"
+#include "driver/ocl/settings.h"
+
+static const struct dlop_ocl_api *real;
+static struct photo photos[4];
+static u32 n_photos;
+
+/* ---- missing library, missing devices ---- */
+
+static void a_missing_library_is_named(void **state)
+{
+    (void)state;
+    struct dlop_ocl_api api;
+    char reason[128] = "";
+
+    assert_int_equal(dlop_ocl_api_open("libNoSuchOpenCL.so.1", &api, reason, sizeof reason),
+                     DLOP_ERR_NO_LIBRARY);
+    assert_string_equal(reason, "no libNoSuchOpenCL.so.1: install ocl-icd-libopencl1");
+    assert_int_equal(dlop_ocl_api_open("libm.so.6", &api, reason, sizeof reason),
+                     DLOP_ERR_NO_LIBRARY);
+    assert_non_null(strstr(reason, "has no clGetPlatformIDs"));
+    assert_int_equal(dlop_ocl_api_open(DLOP_OCL_LIBRARY, &api, reason, sizeof reason), DLOP_OK);
+}
+
+static cl_int CL_API_CALL no_platforms(cl_uint n, cl_platform_id *platforms, cl_uint *n_out)
+{
+    (void)n, (void)platforms, (void)n_out;
+    return -1001; /* CL_PLATFORM_NOT_FOUND_KHR */
+}
+
+/* The real platform, three times. */
+static cl_int CL_API_CALL three_platforms(cl_uint n, cl_platform_id *platforms, cl_uint *n_out)
+{
+    assert_true(n >= 3);
+    assert_int_equal(real->GetPlatformIDs(1, platforms, NULL), CL_SUCCESS);
+    platforms[1] = platforms[2] = platforms[0];
+    *n_out = 3;
+    return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL one_platform(cl_uint n, cl_platform_id *platforms, cl_uint *n_out)
+{
+    (void)n;
+    *n_out = 1;
+    return real->GetPlatformIDs(1, platforms, NULL);
+}
+
+static cl_int CL_API_CALL named_xilinx(cl_platform_id platform, cl_platform_info what, size_t size,
+                                       void *value, size_t *size_out)
+{
+    if (what != CL_PLATFORM_NAME)
+        return real->GetPlatformInfo(platform, what, size, value, size_out);
+    snprintf(value, size, "Xilinx");
+    return CL_SUCCESS;
+}
+
+static cl_device_info lacking; /* question that is answered with 0 or "" */
+
+static cl_int CL_API_CALL lacks_one(cl_device_id device, cl_device_info what, size_t size,
+                                    void *value, size_t *size_out)
+{
+    if (what != lacking)
+        return real->GetDeviceInfo(device, what, size, value, size_out);
+    memset(value, 0, size);
+    return CL_SUCCESS;
+}
+
+static dlop_status find(const struct dlop_ocl_api *api, uint32_t index, uint32_t *n_out,
+                        char reason[128])
+{
+    struct dlop_ocl_found found;
+
+    reason[0] = '\0';
+    return dlop_ocl_find(api, index, &found, n_out, reason, 128);
+}
+
+static void devices_are_counted_over_platforms(void **state)
+{
+    (void)state;
+    struct dlop_ocl_api api = *real;
+    uint32_t n_one, n;
+    char reason[128];
+
+    api.GetPlatformIDs = one_platform;
+    assert_int_equal(find(&api, 0, &n_one, reason), DLOP_OK);
+    api.GetPlatformIDs = three_platforms;
+    for (uint32_t i = 0; i < 3 * n_one; i++) {
+        assert_int_equal(find(&api, i, &n, reason), DLOP_OK);
+        assert_int_equal(n, 3 * n_one);
+    }
+    assert_int_equal(find(&api, 3 * n_one, &n, reason), DLOP_ERR_NO_DEVICE);
+    assert_non_null(strstr(reason, "counted from 0"));
+    api.GetPlatformInfo = named_xilinx;
+    assert_int_equal(find(&api, 0, &n, reason), DLOP_ERR_NO_DEVICE);
+    assert_int_equal(n, 0);
+    api.GetPlatformIDs = no_platforms;
+    assert_int_equal(find(&api, 0, &n, reason), DLOP_ERR_NO_DEVICE);
+    assert_int_equal(n, 0);
+    assert_non_null(strstr(reason, "pocl-opencl-icd"));
+}
+
+static void what_a_device_lacks_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        cl_device_info what;
+        const char *text;
+    } cases[] = {
+        {CL_DEVICE_AVAILABLE, "is not available"},
+        {CL_DEVICE_VERSION, "has no OpenCL 1.2"},
+        {CL_DEVICE_PROFILE, "embedded profile"},
+        {CL_DEVICE_COMPILER_AVAILABLE, "has no compiler"},
+        {CL_DEVICE_ENDIAN_LITTLE, "big-endian"},
+    };
+    struct dlop_ocl_api api = *real;
+    uint32_t n;
+    char reason[128];
+
+    api.GetDeviceInfo = lacks_one;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lacking = cases[i].what;
+        assert_int_equal(find(&api, 0, &n, reason), DLOP_ERR_NO_DEVICE);
+        assert_non_null(strstr(reason, cases[i].text));
+    }
+}
+
+/* ---- drivers that would end the process ---- */
+
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    char path[160];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void xilinx_without_its_environment_is_not_asked(void **state)
+{
+    (void)state;
+    char scratch[64], reason[128] = "", file[96];
+
+    ocl_scratch_make(scratch);
+    unsetenv("XILINX_XRT");
+    setenv("OCL_ICD_VENDORS", scratch, 1);
+    write_text(scratch, "pocl.icd", "libpocl.so.2\n");
+    write_text(scratch, "notes.txt", "libxilinxopencl.so.2\n");
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_OK);
+    write_text(scratch, "other.icd", "/usr/lib/x86_64-linux-gnu/libxilinxopencl.so.2\n");
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_ERR_NO_LIBRARY);
+    assert_non_null(strstr(reason, "XILINX_XRT"));
+    assert_true(strlen(reason) < sizeof reason - 1);
+    snprintf(file, sizeof file, "%s/other.icd", scratch);
+    setenv("OCL_ICD_VENDORS", file, 1);
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_ERR_NO_LIBRARY);
+    setenv("XILINX_XRT", "/usr", 1);
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_OK);
+    unsetenv("XILINX_XRT");
+    unsetenv("OCL_ICD_VENDORS");
+    setenv("OCL_ICD_FILENAMES", "libxilinxopencl.so.2", 1);
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_ERR_NO_LIBRARY);
+    unsetenv("OCL_ICD_FILENAMES");
+    ocl_scratch_remove(scratch);
+}
+
+/* The threads of a platform do not survive a fork: a child that asked it would wait for ever. */
+static void a_forked_child_does_not_ask_opencl(void **state)
+{
+    (void)state;
+    int wait_status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct dlop_device_cfg cfg = {0};
+        struct dlop_device *device = NULL;
+        struct dlop_device_info info;
+
+        alarm(20);
+        _exit(dlop_ocl_driver.open(&cfg, &device) == DLOP_ERR_STATE &&
+                      dlop_ocl_driver.probe(&info) == DLOP_OK && !info.is_present &&
+                      strstr(info.missing, "forked")
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    assert_int_equal(WEXITSTATUS(wait_status), 0);
+}
+
+/* ---- settings ---- */
+
+static void settings_are_read_and_checked(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"memory",
+                                      "memory=both",
+                                      "items=0",
+                                      "items=65537",
+                                      "items=x",
+                                      "items=-1",
+                                      "timeout_ms=",
+                                      "timeout_ms=4294967296",
+                                      "memory=copy,speed=2"};
+    const struct dlop_ocl_found found = {.is_cpu = true, .is_unified = true, .n_units = 3};
+    struct dlop_ocl_settings settings;
+    struct ocl_heard heard = OCL_HEARD_INIT;
+    struct dlop_device *device = NULL;
+    char reason[128];
+
+    assert_int_equal(dlop_ocl_settings_read(NULL, &found, &settings, reason, sizeof reason),
+                     DLOP_OK);
+    assert_int_equal(settings.memory, DLOP_OCL_MEMORY_SHARE);
+    assert_int_equal(settings.n_items, 6);
+    assert_int_equal(dlop_ocl_settings_read("memory=copy,items=5,timeout_ms=7", &found, &settings,
+                                            reason, sizeof reason),
+                     DLOP_OK);
+    assert_int_equal(settings.memory, DLOP_OCL_MEMORY_COPY);
+    assert_int_equal(settings.n_items, 5);
+    assert_int_equal(settings.timeout_ms, 7);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(dlop_ocl_settings_read(bad[i], &found, &settings, reason, sizeof reason),
+                         DLOP_ERR_ARGUMENT);
+    assert_int_equal(ocl_open_with(real, ocl_tiny_source, NULL, "speed=2", &heard, &device),
+                     DLOP_ERR_ARGUMENT);
+    assert_null(device);
+    assert_string_equal(heard.text, "no setting speed=2\n");
+}
+
+/* ---- programs ---- */
+
+static void a_broken_source_is_reported_with_its_place(void **state)
+{
+    (void)state;
+    struct ocl_heard heard = OCL_HEARD_INIT;
+    struct dlop_device *device = NULL;
+
+    assert_int_equal(ocl_open_with(real, "#line 7 \"hw/core/broken.h\"\nint f( { return 1; }\n",
+                                   NULL, NULL, &heard, &device),
+                     DLOP_ERR_DEVICE_FAULT);
+    assert_null(device);
+    assert_int_equal(heard.n_lost, 0);
+    assert_in_range(heard.n_notes, 2, 7);
+    assert_non_null(strstr(heard.text, "does not build the kernels: CL_BUILD_PROGRAM_FAILURE"));
+    assert_non_null(strstr(heard.text, "hw/core/broken.h:7"));
+}
+
+static void a_missing_kernel_is_named(void **state)
+{
+    (void)state;
+    struct ocl_heard heard = OCL_HEARD_INIT;
+    struct dlop_device *device = NULL;
+
+    assert_int_equal(ocl_open_with(real, "__kernel void dlop_image(__global uchar *a) {}\n", NULL,
+                                   NULL, &heard, &device),
+                     DLOP_ERR_DEVICE_FAULT);
+    assert_null(device);
+    assert_non_null(strstr(heard.text, "kernel dlop_tensor: clCreateKernel"));
+}
+
+/* ---- calls that fail ---- */
+
+/* How often the failing call works before it fails for good. */
+static atomic_int n_good_calls;
+static cl_int call_error;
+
+static bool fails_now(void)
+{
+    return atomic_fetch_sub(&n_good_calls, 1) <= 0;
+}
+
+static cl_int CL_API_CALL fail_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint n_dims,
+                                      const size_t *offset, const size_t *global,
+                                      const size_t *local, cl_uint n_wait, const cl_event *wait,
+                                      cl_event *event_out)
+{
+    if (fails_now())
+        return call_error;
+    return real->EnqueueNDRangeKernel(queue, kernel, n_dims, offset, global, local, n_wait, wait,
+                                      event_out);
+}
+
+static cl_int CL_API_CALL fail_read(cl_command_queue queue, cl_mem memory, cl_bool is_blocking,
+                                    size_t offset, size_t n_bytes, void *host, cl_uint n_wait,
+                                    const cl_event *wait, cl_event *event_out)
+{
+    if (fails_now())
+        return call_error;
+    return real->EnqueueReadBuffer(queue, memory, is_blocking, offset, n_bytes, host, n_wait, wait,
+                                   event_out);
+}
+
+static cl_int CL_API_CALL fail_unmap(cl_command_queue queue, cl_mem memory, void *host,
+                                     cl_uint n_wait, const cl_event *wait, cl_event *event_out)
+{
+    if (fails_now())
+        return call_error;
+    return real->EnqueueUnmapMemObject(queue, memory, host, n_wait, wait, event_out);
+}
+
+static cl_int CL_API_CALL fail_callback(cl_event event, cl_int status,
+                                        void(CL_CALLBACK *notify)(cl_event, cl_int, void *),
+                                        void *cookie)
+{
+    if (fails_now())
+        return call_error;
+    return real->SetEventCallback(event, status, notify, cookie);
+}
+
+/* A kernel that died on the device. */
+static cl_int CL_API_CALL fail_event(cl_event event, cl_event_info what, size_t size, void *value,
+                                     size_t *size_out)
+{
+    cl_int error = real->GetEventInfo(event, what, size, value, size_out);
+
+    if (what == CL_EVENT_COMMAND_EXECUTION_STATUS && fails_now())
+        memcpy(value, &call_error, sizeof call_error);
+    return error;
+}
+
+static cl_mem CL_API_CALL fail_create(cl_context context, cl_mem_flags flags, size_t n_bytes,
+                                      void *host, cl_int *error_out)
+{
+    if (!host && fails_now()) {
+        *error_out = call_error;
+        return NULL;
+    }
+    return real->CreateBuffer(context, flags, n_bytes, host, error_out);
+}
+
+static const struct fault {
+    const char *name;
+    cl_int error;
+    dlop_status status; /* of the launch */
+    const char *text;   /* said on the way */
+} faults[] = {
+    {"kernel", CL_OUT_OF_RESOURCES, DLOP_ERR_DEVICE_LOST,
+     "dlop_image: clEnqueueNDRangeKernel: CL_OUT_OF_RESOURCES (-5)"},
+    {"kernel", CL_MEM_OBJECT_ALLOCATION_FAILURE, DLOP_ERR_NO_MEMORY,
+     "dlop_image: clEnqueueNDRangeKernel: CL_MEM_OBJECT_ALLOCATION_FAILURE (-4)"},
+    {"kernel", -9999, DLOP_ERR_DEVICE_LOST, "dlop_image: clEnqueueNDRangeKernel: error (-9999)"},
+    {"read", CL_OUT_OF_RESOURCES, DLOP_ERR_DEVICE_LOST, "dlop_image: clEnqueueReadBuffer"},
+    {"unmap", CL_INVALID_CONTEXT, DLOP_ERR_DEVICE_LOST, "buffer: clEnqueueUnmapMemObject"},
+    {"callback", CL_INVALID_CONTEXT, DLOP_ERR_DEVICE_LOST, "launch: clSetEventCallback"},
+    {"event", CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, DLOP_ERR_DEVICE_LOST,
+     "dlop_image: execution: CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST"},
+    {"create", CL_MEM_OBJECT_ALLOCATION_FAILURE, DLOP_ERR_NO_MEMORY, ""},
+};
+
+static void put_fault(struct dlop_ocl_api *api, const struct fault *fault)
+{
+    call_error = fault->error;
+    if (!strcmp(fault->name, "kernel"))
+        api->EnqueueNDRangeKernel = fail_kernel;
+    else if (!strcmp(fault->name, "read"))
+        api->EnqueueReadBuffer = fail_read;
+    else if (!strcmp(fault->name, "unmap"))
+        api->EnqueueUnmapMemObject = fail_unmap;
+    else if (!strcmp(fault->name, "callback"))
+        api->SetEventCallback = fail_callback;
+    else if (!strcmp(fault->name, "event"))
+        api->GetEventInfo = fail_event;
+    else
+        api->CreateBuffer = fail_create;
+}
+
+/* Wait for `done`, whatever its status. */
+static dlop_status wait_done(struct kit *kit)
+{
+    for (u32 ms = 0; ms < 60000 && !atomic_load(&kit->n_done); ms++)
+        usleep(1000);
+    assert_int_equal(atomic_load(&kit->n_done), 1);
+    return atomic_load(&kit->status);
+}
+
+/* The launch ends once, with the status; a lost device takes no other, one that lacked memory
+ * does. */
+static void failing_calls_end_the_launch(void **state)
+{
+    (void)state;
+    struct random_state random = random_start(random_seed());
+
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        struct ocl_heard heard = OCL_HEARD_INIT;
+        struct dlop_ocl_api api = *real;
+        struct dlop_device *device = NULL;
+        struct kit kit;
+
+        atomic_store(&n_good_calls, INT32_MAX);
+        put_fault(&api, &faults[i]);
+        assert_int_equal(
+            ocl_open_with(&api, ocl_tiny_source, NULL, "memory=share", &heard, &device), DLOP_OK);
+        kit_open(&kit, &dlop_ocl_driver, device);
+        kit_add(&kit, &random, &photos[0], DLOP_JOB_PIXELS);
+        atomic_store(&n_good_calls, 0);
+        kit_submit(&kit);
+        assert_int_equal(wait_done(&kit), faults[i].status);
+        if (!strstr(heard.text, faults[i].text))
+            fail_msg("%s: expected \"%s\" in \"%s\"", faults[i].name, faults[i].text, heard.text);
+        atomic_store(&n_good_calls, INT32_MAX);
+        if (faults[i].status == DLOP_ERR_DEVICE_LOST) {
+            assert_int_equal(heard.n_lost, 1);
+            assert_int_equal(dlop_ocl_driver.submit(device, &kit.launch), DLOP_ERR_DEVICE_LOST);
+        } else {
+            assert_int_equal(heard.n_lost, 0);
+            kit_submit(&kit);
+            assert_int_equal(wait_done(&kit), DLOP_OK);
+            /* No kernel wrote anything here: that must not look like a result. */
+            assert_int_equal(kit.completions[0].status, DLOP_ERR_DEVICE_FAULT);
+        }
+        kit_close(&kit);
+        dlop_ocl_driver.close(&device);
+    }
+}
+
+/* What waits behind a launch that loses the device ends with it. */
+static void waiting_launches_end_with_the_device(void **state)
+{
+    (void)state;
+    struct random_state random = random_start(random_seed());
+    struct ocl_heard heard = OCL_HEARD_INIT;
+    struct dlop_ocl_api api = *real;
+    struct dlop_device *device = NULL;
+    struct kit kits[6];
+
+    call_error = CL_OUT_OF_RESOURCES;
+    api.EnqueueNDRangeKernel = fail_kernel;
+    atomic_store(&n_good_calls, 1);
+    assert_int_equal(ocl_open_with(&api, ocl_tiny_source, NULL, NULL, &heard, &device), DLOP_OK);
+    for (u32 i = 0; i < 6; i++) {
+        kit_open(&kits[i], &dlop_ocl_driver, device);
+        kit_add(&kits[i], &random, &photos[0], DLOP_JOB_TENSOR);
+    }
+    for (u32 i = 0; i < 6; i++) {
+        dlop_status status = dlop_ocl_driver.submit(device, &kits[i].launch);
+
+        if (status != DLOP_OK) {
+            assert_int_equal(status, DLOP_ERR_DEVICE_LOST);
+            atomic_store(&kits[i].n_done, 1);
+        }
+    }
+    dlop_ocl_driver.close(&device);
+    for (u32 i = 0; i < 6; i++) {
+        assert_int_equal(atomic_load(&kits[i].n_done), 1);
+        kit_close(&kits[i]);
+    }
+    assert_int_equal(heard.n_lost, 1);
+    assert_non_null(strstr(heard.text, "dlop_tensor"));
+}
+
+/* ---- a device that never answers ---- */
+
+static cl_int CL_API_CALL no_callback(cl_event event, cl_int status,
+                                      void(CL_CALLBACK *notify)(cl_event, cl_int, void *),
+                                      void *cookie)
+{
+    (void)event, (void)status, (void)notify, (void)cookie;
+    return CL_SUCCESS;
+}
+
+static void a_hung_device_times_out(void **state)
+{
+    (void)state;
+    struct random_state random = random_start(random_seed());
+    struct ocl_heard heard = OCL_HEARD_INIT;
+    static struct dlop_ocl_api api; /* used by the device that is kept */
+    struct dlop_device *device = NULL;
+    struct kit kit;
+
+    api = *real;
+    api.SetEventCallback = no_callback;
+    assert_int_equal(ocl_open_with(&api, ocl_tiny_source, NULL, "timeout_ms=50", &heard, &device),
+                     DLOP_OK);
+    kit_open(&kit, &dlop_ocl_driver, device);
+    kit_add(&kit, &random, &photos[0], DLOP_JOB_PIXELS);
+    kit_submit(&kit);
+    assert_int_equal(wait_done(&kit), DLOP_ERR_TIMEOUT);
+    assert_int_equal(heard.n_lost, 1);
+    assert_int_equal(heard.lost_status, DLOP_ERR_TIMEOUT);
+    assert_int_equal(dlop_ocl_driver.submit(device, &kit.launch), DLOP_ERR_DEVICE_LOST);
+    kit_close(&kit);
+    dlop_ocl_driver.close(&device);
+    assert_null(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_library_is_named),
+        cmocka_unit_test(devices_are_counted_over_platforms),
+        cmocka_unit_test(what_a_device_lacks_is_named),
+        cmocka_unit_test(xilinx_without_its_environment_is_not_asked),
+        cmocka_unit_test(a_forked_child_does_not_ask_opencl),
+        cmocka_unit_test(settings_are_read_and_checked),
+        cmocka_unit_test(a_broken_source_is_reported_with_its_place),
+        cmocka_unit_test(a_missing_kernel_is_named),
+        cmocka_unit_test(failing_calls_end_the_launch),
+        cmocka_unit_test(waiting_launches_end_with_the_device),
+        cmocka_unit_test(a_hung_device_times_out),
+    };
+
+    real = ocl_api();
+    if (!real)
+        return 77;
+    n_photos = kit_load_photos(photos, 4);
+    if (!n_photos) {
+        printf("SKIP photos: no photographs; run make photos\n");
+        return 77;
+    }
+    return cmocka_run_group_tests_name("driver/ocl faults", tests, NULL, NULL);
+}
