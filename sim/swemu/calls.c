@@ -112,8 +112,8 @@ static verdict free_buffer(struct dlop_swemu_device *device,
     return yes_or_no(answer_out, is_freed);
 }
 
-/* Where in a buffer a copy starts. In software emulation XRT has added it to the address already; in
- * hardware emulation the address is the buffer's. */
+/* Where in a buffer a copy starts. In software emulation XRT has added it to the address already;
+ * in hardware emulation the address is the buffer's. */
 static uint64_t offset_in_buffer(const struct dlop_swemu_device *device,
                                  const struct dlop_swemu_message *message)
 {
