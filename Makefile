@@ -284,6 +284,9 @@ install: all #: command, library, header and Python package to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $(B)/dlop $(ROOT)/bin/dlop
 	$(Q)install -D -m 644 $(B)/libdlop.so $(ROOT)/lib/libdlop.so
 	$(Q)install -D -m 644 host/include/dlop.h $(ROOT)/include/dlop.h
+ifeq ($(HAVE_xrt),yes)
+	$(Q)install -D -m 755 $(B)/dlop-xrt-host $(ROOT)/lib/dlop/dlop-xrt-host
+endif
 	$(Q)cd host/python && find . -name '*.py' -o -name py.typed | while read -r file; do \
 		install -D -m 644 "$$file" "$(abspath $(ROOT))/lib/dlop/python/$$file" || exit 1; done
 

@@ -43,10 +43,11 @@ void site_write(const struct site *site, const char *name, const void *bytes, si
     fclose(file);
 }
 
-void site_write_image(const struct site *site, const char *name, unsigned char mode)
+void site_write_image(const struct site *site, const char *name, unsigned char mode,
+                      const char *from, const char *to)
 {
     char path[PATH_MAX];
-    unsigned char *bytes;
+    unsigned char *bytes, *found;
     size_t n_bytes;
     FILE *file;
 
@@ -61,6 +62,8 @@ void site_write_image(const struct site *site, const char *name, unsigned char m
     fclose(file);
     bytes[MODE_AT] = mode;
     bytes[UUID_VERSION_AT] = 0x40;
+    while (from && (found = memmem(bytes, n_bytes, from, strlen(from))))
+        memcpy(found, to, strlen(to));
     site_write(site, name, bytes, n_bytes);
     free(bytes);
 }
@@ -113,7 +116,7 @@ int site_open(struct site *site)
     below(site, "pci/0000:03:00.1/driver", path);
     assert_int_equal(symlink("../../../bus/pci/drivers/xocl", path), 0);
     site_write(site, "root/lib/libxrt_core.so.2", "", 0);
-    site_write_image(site, "dlop.hw.xclbin", 1);
+    site_write_image(site, "dlop.hw.xclbin", 1, NULL, NULL);
     unsetenv("XCL_EMULATION_MODE");
     set("XILINX_XRT", site, "%s/root");
     set("DLOP_XCLBIN", site, "%s/dlop.hw.xclbin");

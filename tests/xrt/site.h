@@ -18,8 +18,9 @@ void site_close(struct site *site);
 
 /* Write text to a file below the folder. */
 void site_write(const struct site *site, const char *name, const void *bytes, size_t n_bytes);
-/* A copy of the build's emulation image, changed: mode (of the format) and a uuid that is no hash.
- */
-void site_write_image(const struct site *site, const char *name, unsigned char mode);
+/* A copy of the build's emulation image with another mode (of the format) and a uuid that is no
+ * hash. Each `from` in it becomes `to`, of the same length, unless null. */
+void site_write_image(const struct site *site, const char *name, unsigned char mode,
+                      const char *from, const char *to);
 
 #endif

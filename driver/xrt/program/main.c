@@ -23,7 +23,8 @@
 #include "driver/xrt/program/api.h"
 #include "driver/xrt/program/card.h"
 
-#define WATCH_MS 50
+#define WATCH_MS    50
+#define PATIENCE_MS 2000
 
 struct unit_thread {
     struct dlop_xrt_card *card;
@@ -52,24 +53,27 @@ static pid_t ended_child(void)
     return info.si_pid;
 }
 
+/* XRT collects the children that it starts and waits for at once. One that stays uncollected is the
+ * device process: while devices are opened and closed XRT may take a moment for that, too. */
 static void *watch_main(void *argument)
 {
     pid_t parent = *(const pid_t *)argument, ended_before = 0;
     struct pollfd parent_end = {.fd = pidfd_open(parent, 0), .events = POLLIN};
+    uint32_t n_times = 0;
 
     if (parent_end.fd < 0 || getppid() != parent)
         end_group("the driver's process is gone");
     for (;;) {
-        pid_t ended = 0;
+        uint32_t n_most = atomic_load(&is_child_expected) ? PATIENCE_MS / WATCH_MS : 2;
+        pid_t ended;
 
         if (poll(&parent_end, 1, WATCH_MS) > 0)
             end_group("the driver's process has ended");
-        if (!atomic_load(&is_child_expected))
-            ended = ended_child();
-        /* Twice the same: not one that XRT is just collecting. */
-        if (ended && ended == ended_before)
-            end_group("the device process has ended");
+        ended = ended_child();
+        n_times = ended && ended == ended_before ? n_times + 1 : 1;
         ended_before = ended;
+        if (ended && n_times >= n_most)
+            end_group("the device process has ended");
     }
     return NULL;
 }
