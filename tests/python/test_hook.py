@@ -29,6 +29,35 @@ def test_plain_script(tiny, tmp_path):
     assert attached.stderr.count(LINE) == 2 and "dlop" not in plain.stderr
 
 
+def test_script_with_cifar_files(cifar, tmp_path):
+    """torchvision's own class reads the files; only the digests that it knows are not theirs."""
+    name = script.write(
+        tmp_path,
+        "train.py",
+        """
+        from torchvision.datasets import CIFAR10
+
+        def without_digest(files):
+            return [[name, None] for name, _ in files]
+
+        CIFAR10.train_list = without_digest(CIFAR10.train_list)
+        CIFAR10.test_list = without_digest(CIFAR10.test_list)
+        CIFAR10.meta = {**CIFAR10.meta, "md5": None}
+        tail = [T.ToTensor(), T.Normalize((0.49, 0.48, 0.45), (0.25, 0.24, 0.26))]
+        augmented = [T.RandomCrop(32, padding=4), T.RandomHorizontalFlip(), *tail]
+        if __name__ == "__main__":
+            torch.manual_seed(3)
+            for train, parts, workers in ((True, augmented, 2), (False, tail, 0)):
+                dataset = CIFAR10(sys.argv[1], train, T.Compose(parts))
+                print(len(dataset), dataset.classes, dataset.data.strides)
+                print(digest(DataLoader(dataset, 128, shuffle=train, num_workers=workers)))
+        """,
+    )
+    plain, attached = script.both(name, cifar)
+    assert plain.stdout == attached.stdout and plain.stdout.startswith("2000 ")
+    assert attached.stderr.count(LINE) == 2
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_start_methods_of_workers(tiny, tmp_path, method):
     """A custom dataset, so that workers are real: tier B attaches inside them."""
