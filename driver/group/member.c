@@ -320,21 +320,33 @@ dlop_status dlop_group_open_worker(struct dlop_group_worker *worker,
                             &worker->opened_hz);
 }
 
-/* Close the device, which ends what it still has, and free the member's memory on it. The lock is
- * given up meanwhile. */
-static void close_device(struct dlop_group_worker *worker)
+/* Without the lock. device: null where it is closed. */
+static void free_buffers(struct dlop_group_worker *worker, struct dlop_device *device)
 {
     const struct dlop_memory_ops *memory = &worker->driver->memory;
-    struct dlop_device *group = worker->group, *device = worker->device;
 
+    for (uint32_t i = 0; i < DLOP_GROUP_N_SLOTS; i++) {
+        memory->free(device, &worker->slots[i].in);
+        memory->free(device, &worker->slots[i].constants);
+        memory->free(device, &worker->slots[i].out);
+    }
+}
+
+/* Close the device, which ends what it still has, and free the member's memory on it: afterwards
+ * where it may still be in use. The lock is given up meanwhile. */
+static void close_device(struct dlop_group_worker *worker)
+{
+    struct dlop_device *group = worker->group, *device = worker->device;
+    bool is_idle = true;
+
+    for (uint32_t i = 0; i < DLOP_GROUP_N_SLOTS; i++)
+        is_idle &= !worker->slots[i].share || worker->slots[i].share->is_done;
     worker->device = NULL;
     pthread_mutex_unlock(&group->lock);
+    if (is_idle)
+        free_buffers(worker, device);
     worker->driver->close(&device);
-    for (uint32_t i = 0; i < DLOP_GROUP_N_SLOTS; i++) {
-        memory->free(NULL, &worker->slots[i].in);
-        memory->free(NULL, &worker->slots[i].constants);
-        memory->free(NULL, &worker->slots[i].out);
-    }
+    free_buffers(worker, NULL);
     pthread_mutex_lock(&group->lock);
     worker->refused = NULL;
     for (uint32_t i = 0; i < DLOP_GROUP_N_SLOTS; i++)

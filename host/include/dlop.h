@@ -86,9 +86,9 @@ struct dlop_ctx_cfg {
     uint32_t n_readers;    /* threads that read ahead, 0 = default */
     uint32_t vector_level; /* mask of vector replacements, UINT32_MAX = all */
     /* "auto": every device that is there and is no emulation, and the CPU. Or "name[:number],..."
-     * of dlop_devices_json, each once: these share the work by their measured rates. A device that is
-     * not the CPU must pass a self-test first; what it loses, garbles or refuses is done again by
-     * the CPU with the same result, and dlop_ctx_json tells. Settings of drivers come from the
+     * of dlop_devices_json, each once: these share the work by their measured rates. A device that
+     * is not the CPU must pass a self-test first; what it loses, garbles or refuses is done again
+     * by the CPU with the same result, and dlop_ctx_json tells. Settings of drivers come from the
      * environment: DLOP_SIM, DLOP_OCL, DLOP_XRT, DLOP_XCLBIN. */
     const char *device;
     uint32_t device_timeout_s; /* 1..86400: a device that does not answer for so long is lost */
@@ -96,9 +96,10 @@ struct dlop_ctx_cfg {
 DLOP_API void dlop_ctx_cfg_init(struct dlop_ctx_cfg *cfg);
 
 /* Open the devices. Setup only. The caller closes it after everything opened from it. Threads
- * start at the first submit (those of devices other than the CPU with their self-test). The log says what
- * a named device lacks: DLOP_ERR_NO_DEVICE, DLOP_ERR_NO_LIBRARY, DLOP_ERR_DEVICE_FAULT (wrong in its
- * self-test), and what else its driver says. DLOP_ERR_NO_MEMORY, DLOP_ERR_ARGUMENT. */
+ * start at the first submit (those of devices other than the CPU with their self-test). The log
+ * says what a named device lacks: DLOP_ERR_NO_DEVICE, DLOP_ERR_NO_LIBRARY, DLOP_ERR_DEVICE_FAULT
+ * (wrong in its self-test), and what else its driver says. DLOP_ERR_NO_MEMORY, DLOP_ERR_ARGUMENT.
+ */
 DLOP_API dlop_status dlop_ctx_open(const struct dlop_ctx_cfg *cfg, dlop_ctx **ctx_out);
 /* Accepts null, sets *ctx to null. */
 DLOP_API void dlop_ctx_close(dlop_ctx **ctx);

@@ -25,3 +25,8 @@ $(OCL_TESTS:%=$(B)/%): $(B)/tests/driver/ocl_kit.o $(B)/tests/driver/kit.o
 $(foreach t,$(OCL_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 TEST_LIBS_tests/driver/test_ocl_device += $(HEAP_WRAPS)
 endif
+# 10,000 launches over an emulated card with faults.
+TEST_SRCS += tests/driver/test_group_faults.c
+$(B)/tests/driver/test_group_faults: $(B)/tests/driver/kit.o
+TEST_LIBS_tests/driver/test_group_faults := $(B)/libdlop.a
+TEST_TIER_tests/driver/test_group_faults := full
