@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DLOP_SWEMU_MEMORY_BYTES ((uint64_t)1 << 40)
+/* The cards of card.h end at 288 GiB. */
+#define DLOP_SWEMU_MEMORY_BYTES ((uint64_t)1 << 39)
 #define DLOP_SWEMU_MAX_BUFFERS  65536u
 #define DLOP_SWEMU_NAME_BYTES   48u
 

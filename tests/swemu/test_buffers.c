@@ -99,6 +99,33 @@ static void copies_stay_in_one_buffer(void **state)
     assert_int_equal(served(), 0);
 }
 
+/* XRT adds the offset of a copy itself in software emulation, and sends both in the other. */
+static void offsets_of_copies_count_in_hardware_emulation(void **state)
+{
+    (void)state;
+    for (uint32_t is_hw_emu = 0; is_hw_emu < 2; is_hw_emu++) {
+        const uint64_t address = ADDRESS + is_hw_emu * PAGE;
+        device.is_hw_emu = is_hw_emu != 0;
+        assert_int_equal(alloc(address, PAGE), 1);
+        message_begin(&message, 6);
+        message_put_number(&message, 3, address);
+        message_put_bytes(&message, 4, "ab", 2);
+        message_put_number(&message, 5, 2);
+        message_put_number(&message, 6, 3);
+        assert_int_equal(served(), 2);
+        assert_int_equal(from_device(address, 5), 5);
+        assert_memory_equal(answered_bytes().bytes, is_hw_emu ? "\0\0\0ab" : "ab\0\0\0", 5);
+        message_begin(&message, 7);
+        message_put_number(&message, 4, address);
+        message_put_number(&message, 5, 1);
+        message_put_number(&message, 6, 4);
+        assert_int_equal(served(), 1);
+        assert_memory_equal(answered_bytes().bytes, is_hw_emu ? "b" : "a", 1);
+        message_put_number(&message, 6, PAGE);
+        assert_int_equal(served(), is_hw_emu ? 0 : 1);
+    }
+}
+
 static void free_takes_the_begin_of_a_buffer(void **state)
 {
     static const struct {
@@ -218,6 +245,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(strict_memory_lies_apart, set_up_strict, tear_down),
         TEST(buffers_that_cannot_be_are_refused),
         TEST(copies_stay_in_one_buffer),
+        TEST(offsets_of_copies_count_in_hardware_emulation),
         TEST(free_takes_the_begin_of_a_buffer),
         TEST(buffers_of_another_device_are_imported),
         TEST(copies_between_devices),
