@@ -91,54 +91,53 @@ static void check_block(struct random_state *random, const struct dlop_cpu_steps
     guard_free(samples, n_bytes);
 }
 
+static void check_idct(struct random_state *random, const struct dlop_cpu_steps *steps,
+                       const char *level)
+{
+    for (u32 kind = 0; kind < N_BLOCK_KINDS; kind++) {
+        u32 n_refused = 0, n_blocks = 4000;
+
+        for (u32 i = 0; i < n_blocks; i++) {
+            struct block_case block = random_block(random, kind);
+            check_block(random, steps, level, &block, &n_refused);
+        }
+        /* The limits must be met from both sides. */
+        if (kind == 0)
+            assert_int_equal(n_refused, 0);
+        if (kind == 3)
+            assert_in_range(n_refused, 100, n_blocks - 100);
+    }
+}
+
 static void idct_equals_the_reference(void **state)
 {
     (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct dlop_cpu_steps steps;
-        struct random_state random = random_start(random_seed());
+    jpeg_check_levels(check_idct);
+}
 
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (u32 kind = 0; kind < N_BLOCK_KINDS; kind++) {
-            u32 n_refused = 0, n_blocks = 4000;
+/* Every DC value with several quantisers: the flat block that decoders make by a formula. */
+static void check_flat_blocks(struct random_state *random, const struct dlop_cpu_steps *steps,
+                              const char *level)
+{
+    static const u16 quants[] = {1, 2, 3, 16, 255};
+    u32 n_refused = 0;
 
-            for (u32 i = 0; i < n_blocks; i++) {
-                struct block_case block = random_block(&random, kind);
-                check_block(&random, &steps, jpeg_levels[level].name, &block, &n_refused);
-            }
-            /* The limits must be met from both sides. */
-            if (kind == 0)
-                assert_int_equal(n_refused, 0);
-            if (kind == 3)
-                assert_in_range(n_refused, 100, n_blocks - 100);
+    for (size_t q = 0; q < sizeof quants / sizeof *quants; q++) {
+        struct block_case block = {.coef = {0}};
+
+        for (u32 i = 0; i < 64; i++)
+            block.quant[i] = quants[q];
+        for (s32 dc = -DLOP_ENTROPY_MAX_DC; dc <= DLOP_ENTROPY_MAX_DC; dc += 1 + (dc & 1)) {
+            block.coef[0] = (s16)dc;
+            check_block(random, steps, level, &block, &n_refused);
         }
     }
 }
 
-/* Every DC value with several quantisers: the flat block that decoders make by a formula. */
 static void flat_blocks_are_exhaustive(void **state)
 {
-    static const u16 quants[] = {1, 2, 3, 16, 255};
     (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct dlop_cpu_steps steps;
-        struct random_state random = random_start(random_seed());
-        u32 n_refused = 0;
-
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (size_t q = 0; q < sizeof quants / sizeof *quants; q++) {
-            struct block_case block = {.coef = {0}};
-
-            for (u32 i = 0; i < 64; i++)
-                block.quant[i] = quants[q];
-            for (s32 dc = -DLOP_ENTROPY_MAX_DC; dc <= DLOP_ENTROPY_MAX_DC; dc += 1 + (dc & 1)) {
-                block.coef[0] = (s16)dc;
-                check_block(&random, &steps, jpeg_levels[level].name, &block, &n_refused);
-            }
-        }
-    }
+    jpeg_check_levels(check_flat_blocks);
 }
 
 /* ---- upsampling ---- */
@@ -203,19 +202,18 @@ static void check_upsampling(struct random_state *random, const struct dlop_cpu_
     row_close(&far_row);
 }
 
+static void check_every_width_upsampled(struct random_state *random,
+                                        const struct dlop_cpu_steps *steps, const char *level)
+{
+    for (u32 n = 1; n <= MAX_WIDTH; n++)
+        for (u32 repeat = 0; repeat < 8; repeat++)
+            check_upsampling(random, steps, level, n);
+}
+
 static void upsampling_equals_the_reference(void **state)
 {
     (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct dlop_cpu_steps steps;
-        struct random_state random = random_start(random_seed());
-
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (u32 n = 1; n <= MAX_WIDTH; n++)
-            for (u32 repeat = 0; repeat < 8; repeat++)
-                check_upsampling(&random, &steps, jpeg_levels[level].name, n);
-    }
+    jpeg_check_levels(check_every_width_upsampled);
 }
 
 /* ---- colour ---- */
@@ -245,53 +243,49 @@ static void check_colour(struct random_state *random, const struct dlop_cpu_step
     row_close(&c);
 }
 
+static void check_every_width_coloured(struct random_state *random,
+                                       const struct dlop_cpu_steps *steps, const char *level)
+{
+    for (u32 n = 1; n <= MAX_WIDTH; n++)
+        for (u32 repeat = 0; repeat < 8; repeat++)
+            check_colour(random, steps, level, n);
+}
+
 static void colour_equals_the_reference_at_every_width(void **state)
 {
     (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct dlop_cpu_steps steps;
-        struct random_state random = random_start(random_seed());
-
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (u32 n = 1; n <= MAX_WIDTH; n++)
-            for (u32 repeat = 0; repeat < 8; repeat++)
-                check_colour(&random, &steps, jpeg_levels[level].name, n);
-    }
+    jpeg_check_levels(check_every_width_coloured);
 }
 
 /* All 2^24 triples, as YCC and as RGB to grey. */
-static void colour_is_exhaustive(void **state)
+static void check_every_colour(struct random_state *random, const struct dlop_cpu_steps *steps,
+                               const char *level)
 {
     u8 first[256 + SLACK], second[256 + SLACK], third[256 + SLACK];
     u8 expected[4 * 256], got[4 * 256 + SLACK];
-    (void)state;
 
     for (u32 i = 0; i < 256; i++)
         third[i] = (u8)i;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct random_state random = random_start(random_seed());
-        struct dlop_cpu_steps steps;
-
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (u32 high = 0; high < 65536; high++) {
-            memset(first, (s32)(high >> 8), 256);
-            memset(second, (s32)(high & 255), 256);
-            dlop_colour_ycc_row(first, second, third, 256, expected);
-            steps.ycc_to_rgbx(first, second, third, 256, got);
-            if (memcmp(expected, got, sizeof expected) != 0)
-                expect_same_bytes(&random, "YCC", jpeg_levels[level].name, sizeof expected,
-                                  expected, got);
-            dlop_colour_rgb_row(first, second, third, 256, expected);
-            memcpy(got, expected, sizeof expected);
-            dlop_colour_to_grey_row(expected, 256);
-            steps.rgbx_to_grey(got, 256);
-            if (memcmp(expected, got, sizeof expected) != 0)
-                expect_same_bytes(&random, "to grey", jpeg_levels[level].name, sizeof expected,
-                                  expected, got);
-        }
+    for (u32 high = 0; high < 65536; high++) {
+        memset(first, (s32)(high >> 8), 256);
+        memset(second, (s32)(high & 255), 256);
+        dlop_colour_ycc_row(first, second, third, 256, expected);
+        steps->ycc_to_rgbx(first, second, third, 256, got);
+        if (memcmp(expected, got, sizeof expected) != 0)
+            expect_same_bytes(random, "YCC", level, sizeof expected, expected, got);
+        dlop_colour_rgb_row(first, second, third, 256, expected);
+        memcpy(got, expected, sizeof expected);
+        dlop_colour_to_grey_row(expected, 256);
+        steps->rgbx_to_grey(got, 256);
+        if (memcmp(expected, got, sizeof expected) != 0)
+            expect_same_bytes(random, "to grey", level, sizeof expected, expected, got);
     }
+}
+
+static void colour_is_exhaustive(void **state)
+{
+    (void)state;
+    jpeg_check_levels(check_every_colour);
 }
 
 /* ---- --bench ---- */

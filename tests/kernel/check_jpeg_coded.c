@@ -67,29 +67,28 @@ static u32 make_scan(struct random_state *random, u32 n_bytes, u8 *scan)
     return n;
 }
 
+static void check_unstuffing(struct random_state *random, const struct dlop_cpu_steps *steps,
+                             const char *level)
+{
+    for (u32 i = 0; i < 4000; i++) {
+        u32 room = (u32)random_in(random, 0, i % 10 ? 150 : 3000), n;
+        u8 *scan = guard_alloc(room + DLOP_JPEG_PADDING_BYTES);
+
+        random_bytes(random, scan, room + DLOP_JPEG_PADDING_BYTES);
+        n = make_scan(random, room, scan);
+        check_unstuff(random, steps, level, scan, n);
+        if (n > 0) { /* and where it ends in 0xFF */
+            scan[n - 1] = 0xff;
+            check_unstuff(random, steps, level, scan, n);
+        }
+        guard_free(scan, room + DLOP_JPEG_PADDING_BYTES);
+    }
+}
+
 static void unstuffing_equals_the_reference(void **state)
 {
     (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct dlop_cpu_steps steps;
-        struct random_state random = random_start(random_seed());
-
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (u32 i = 0; i < 4000; i++) {
-            u32 room = (u32)random_in(&random, 0, i % 10 ? 150 : 3000), n;
-            u8 *scan = guard_alloc(room + DLOP_JPEG_PADDING_BYTES);
-
-            random_bytes(&random, scan, room + DLOP_JPEG_PADDING_BYTES);
-            n = make_scan(&random, room, scan);
-            check_unstuff(&random, &steps, jpeg_levels[level].name, scan, n);
-            if (n > 0) { /* and where it ends in 0xFF */
-                scan[n - 1] = 0xff;
-                check_unstuff(&random, &steps, jpeg_levels[level].name, scan, n);
-            }
-            guard_free(scan, room + DLOP_JPEG_PADDING_BYTES);
-        }
-    }
+    jpeg_check_levels(check_unstuffing);
 }
 
 /* ---- random tables and streams ---- */

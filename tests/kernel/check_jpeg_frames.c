@@ -40,6 +40,22 @@ struct decoder {
     struct dlop_cpu_jpeg *jpeg;
 };
 
+/* Check with a decoder of every level that there is, each from the same seed. */
+static void check_decoders(void (*check)(struct random_state *random, struct decoder *decoder))
+{
+    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
+        struct random_state random = random_start(random_seed());
+        struct decoder decoder = {.level = jpeg_levels[level].name};
+
+        if (!jpeg_level_steps(level, &decoder.steps))
+            continue;
+        assert_int_equal(dlop_cpu_jpeg_open(&decoder.jpeg), DLOP_OK);
+        check(&random, &decoder);
+        dlop_cpu_jpeg_close(&decoder.jpeg);
+        assert_null(decoder.jpeg);
+    }
+}
+
 static struct jpeg_case random_case(struct random_state *random, u32 max_side)
 {
     const struct sampling *sampling = &samplings[random_u32(random) % N_SAMPLINGS];
@@ -144,66 +160,59 @@ static void expect_pixels(struct random_state *random, struct decoder *decoder,
     guard_free(row, row_bytes);
 }
 
-static void sound_files_equal_libjpeg(void **state)
+static void check_sound_files(struct random_state *random, struct decoder *decoder)
 {
     static struct made made;
-    (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct random_state random = random_start(random_seed());
-        struct decoder decoder = {.level = jpeg_levels[level].name};
 
-        if (!jpeg_level_steps(level, &decoder.steps))
-            continue;
-        assert_int_equal(dlop_cpu_jpeg_open(&decoder.jpeg), DLOP_OK);
-        for (u32 i = 0; i < 500; i++) {
-            struct jpeg_case how = random_case(&random, i % 3 ? 20 : 150);
-            struct dlop_rect rect = {0, 0, how.width_px, how.height_px};
+    for (u32 i = 0; i < 500; i++) {
+        struct jpeg_case how = random_case(random, i % 3 ? 20 : 150);
+        struct dlop_rect rect = {0, 0, how.width_px, how.height_px};
 
-            made_open(&random, &how, &made);
-            expect_pixels(&random, &decoder, &made, &rect);
-            for (u32 n = 0; n < 5; n++) {
-                rect = random_rect(&random, &how);
-                expect_pixels(&random, &decoder, &made, &rect);
-            }
-            made_close(&made);
+        made_open(random, &how, &made);
+        expect_pixels(random, decoder, &made, &rect);
+        for (u32 n = 0; n < 5; n++) {
+            rect = random_rect(random, &how);
+            expect_pixels(random, decoder, &made, &rect);
         }
-        dlop_cpu_jpeg_close(&decoder.jpeg);
-        assert_null(decoder.jpeg);
+        made_close(&made);
     }
 }
 
+static void sound_files_equal_libjpeg(void **state)
+{
+    (void)state;
+    check_decoders(check_sound_files);
+}
+
 /* Scans of many times DLOP_CPU_FEED_BYTES, so that some 0xFF is the last byte of a part. */
-static void long_scans_equal_libjpeg(void **state)
+static void check_long_scans(struct random_state *random, struct decoder *decoder)
 {
     static struct made made;
-    (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct random_state random = random_start(random_seed());
-        struct decoder decoder = {.level = jpeg_levels[level].name};
 
-        if (!jpeg_level_steps(level, &decoder.steps))
-            continue;
-        assert_int_equal(dlop_cpu_jpeg_open(&decoder.jpeg), DLOP_OK);
-        for (u32 i = 0; i < 30; i++) {
-            struct jpeg_case how = {.width_px = MAX_SIDE,
-                                    .height_px = MAX_SIDE - i,
-                                    .n_components = 3,
-                                    .h = {1, 1, 1},
-                                    .v = {1, 1, 1},
-                                    .quality = 100,
-                                    .restart_interval = i % 3 ? 0 : 500 * i,
-                                    .phase = i};
-            struct dlop_rect rect = {0, 0, how.width_px, how.height_px};
+    for (u32 i = 0; i < 30; i++) {
+        struct jpeg_case how = {.width_px = MAX_SIDE,
+                                .height_px = MAX_SIDE - i,
+                                .n_components = 3,
+                                .h = {1, 1, 1},
+                                .v = {1, 1, 1},
+                                .quality = 100,
+                                .restart_interval = i % 3 ? 0 : 500 * i,
+                                .phase = i};
+        struct dlop_rect rect = {0, 0, how.width_px, how.height_px};
 
-            made_open(&random, &how, &made);
-            assert_true(made.file_bytes > 20 * DLOP_CPU_FEED_BYTES);
-            expect_pixels(&random, &decoder, &made, &rect);
-            rect = random_rect(&random, &how);
-            expect_pixels(&random, &decoder, &made, &rect);
-            made_close(&made);
-        }
-        dlop_cpu_jpeg_close(&decoder.jpeg);
+        made_open(random, &how, &made);
+        assert_true(made.file_bytes > 20 * DLOP_CPU_FEED_BYTES);
+        expect_pixels(random, decoder, &made, &rect);
+        rect = random_rect(random, &how);
+        expect_pixels(random, decoder, &made, &rect);
+        made_close(&made);
     }
+}
+
+static void long_scans_equal_libjpeg(void **state)
+{
+    (void)state;
+    check_decoders(check_long_scans);
 }
 
 /* ---- damaged files ------------------------------------------------------------------------------
@@ -314,37 +323,34 @@ static void expect_as_core(struct random_state *random, struct decoder *decoder,
     free(planes);
 }
 
-static void damaged_files_equal_the_reference(void **state)
+static void check_damaged_files(struct random_state *random, struct decoder *decoder)
 {
     static struct made made;
-    (void)state;
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct random_state random = random_start(random_seed());
-        struct decoder decoder = {.level = jpeg_levels[level].name};
-        u32 n_refused = 0;
+    u32 n_refused = 0;
 
-        if (!jpeg_level_steps(level, &decoder.steps))
-            continue;
-        assert_int_equal(dlop_cpu_jpeg_open(&decoder.jpeg), DLOP_OK);
-        for (u32 i = 0; i < 1500; i++) {
-            struct jpeg_case how = random_case(&random, i % 3 ? 40 : 150);
-            struct dlop_rect rect = {0, 0, how.width_px, how.height_px};
+    for (u32 i = 0; i < 1500; i++) {
+        struct jpeg_case how = random_case(random, i % 3 ? 40 : 150);
+        struct dlop_rect rect = {0, 0, how.width_px, how.height_px};
 
-            made_open(&random, &how, &made);
-            damage(&random, &made);
-            if (random_in(&random, 0, 2))
-                rect = random_rect(&random, &how);
-            expect_as_core(&random, &decoder, &made, &rect, &n_refused);
-            made_close(&made);
-        }
-        assert_in_range(n_refused, 300, 1400);
-        dlop_cpu_jpeg_close(&decoder.jpeg);
+        made_open(random, &how, &made);
+        damage(random, &made);
+        if (random_in(random, 0, 2))
+            rect = random_rect(random, &how);
+        expect_as_core(random, decoder, &made, &rect, &n_refused);
+        made_close(&made);
     }
+    assert_in_range(n_refused, 300, 1400);
+}
+
+static void damaged_files_equal_the_reference(void **state)
+{
+    (void)state;
+    check_decoders(check_damaged_files);
 }
 
 /* Intervals that ask for a marker long before the scan has one: more is left over than fits behind
  * what the decoder unstuffs next. */
-static void intervals_that_are_too_short_are_refused(void **state)
+static void check_short_intervals(struct random_state *random, struct decoder *decoder)
 {
     static struct made made;
     struct jpeg_case how = {.width_px = MAX_SIDE,
@@ -354,28 +360,24 @@ static void intervals_that_are_too_short_are_refused(void **state)
                             .v = {1, 1, 1},
                             .quality = 100};
     const struct dlop_rect rect = {0, 0, MAX_SIDE, MAX_SIDE};
-    (void)state;
+    u32 n_blocks;
 
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct random_state random = random_start(random_seed());
-        struct decoder decoder = {.level = jpeg_levels[level].name};
-        u32 n_blocks;
-
-        if (!jpeg_level_steps(level, &decoder.steps))
-            continue;
-        assert_int_equal(dlop_cpu_jpeg_open(&decoder.jpeg), DLOP_OK);
-        made_open(&random, &how, &made);
-        for (u32 interval = 1; interval < 200; interval += 7) {
-            made.frame->scan[0].restart_interval = interval;
-            assert_int_equal(dlop_cpu_jpeg_decode(decoder.jpeg, &decoder.steps, made.frame,
-                                                  made.n_bytes, &rect, &n_blocks),
-                             DLOP_ERR_BAD_DATA);
-        }
-        made.frame->scan[0].restart_interval = 0;
-        expect_pixels(&random, &decoder, &made, &rect);
-        made_close(&made);
-        dlop_cpu_jpeg_close(&decoder.jpeg);
+    made_open(random, &how, &made);
+    for (u32 interval = 1; interval < 200; interval += 7) {
+        made.frame->scan[0].restart_interval = interval;
+        assert_int_equal(dlop_cpu_jpeg_decode(decoder->jpeg, &decoder->steps, made.frame,
+                                              made.n_bytes, &rect, &n_blocks),
+                         DLOP_ERR_BAD_DATA);
     }
+    made.frame->scan[0].restart_interval = 0;
+    expect_pixels(random, decoder, &made, &rect);
+    made_close(&made);
+}
+
+static void intervals_that_are_too_short_are_refused(void **state)
+{
+    (void)state;
+    check_decoders(check_short_intervals);
 }
 
 /* ---- frames and rectangles that nobody may ask for ----------------------------------------------

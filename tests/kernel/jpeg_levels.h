@@ -6,6 +6,7 @@
 
 #include "driver/cpu/jpeg_internal.h"
 #include "driver/cpu/steps.h"
+#include "tests/kernel/random.h"
 
 static const struct jpeg_level {
     const char *name;
@@ -24,6 +25,21 @@ static inline int jpeg_level_steps(size_t level, struct dlop_cpu_steps *steps_ou
 
     dlop_cpu_steps_init(mask, steps_out);
     return (mask & dlop_cpu_steps_usable()) == mask;
+}
+
+typedef void (*jpeg_check_fn)(struct random_state *random, const struct dlop_cpu_steps *steps,
+                              const char *level);
+
+/* Check every level that there is, each from the same seed. */
+static inline void jpeg_check_levels(jpeg_check_fn check)
+{
+    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
+        struct random_state random = random_start(random_seed());
+        struct dlop_cpu_steps steps;
+
+        if (jpeg_level_steps(level, &steps))
+            check(&random, &steps, jpeg_levels[level].name);
+    }
 }
 
 /* Processor time of this thread: others may use the machine, too. */

@@ -10,6 +10,7 @@
 #define N           6
 #define N_BATCHES   20
 #define MAX_STREAMS 3
+#define MAX_SIDE_PX 48
 
 /* Batch b holds records 5 b, 5 b + 7, ... of the source. */
 static void indices_of_batch(uint64_t b, uint64_t indices[N])
@@ -196,47 +197,6 @@ static void size_of_result_may_depend_on_the_record(void **state)
     close_all(fixture);
 }
 
-static void pixels_in_memory_are_records_too(void **state)
-{
-    enum { SIDE_PX = 48 };
-    struct fixture *fixture = *state;
-    static uint8_t pixels[N][SIDE_PX][SIDE_PX][3];
-    float *expected = malloc(N * RECORD_BYTES), *got = malloc(N * RECORD_BYTES);
-    uint64_t indices[N];
-    struct dlop_rng_state rng;
-    dlop_decoder *decoder = NULL;
-    dlop_batch *batch = NULL;
-    struct dlop_need need;
-    uint32_t height_px, width_px;
-
-    for (uint64_t i = 0; i < N; i++)
-        draw_scene(i, SIDE_PX, SIDE_PX, &pixels[i][0][0][0]);
-    open_cpu(fixture, 2);
-    assert_int_equal(dlop_source_open_pixels(fixture->ctx, &pixels[0][0][0][0], N, SIDE_PX, SIDE_PX,
-                                             3, &fixture->source),
-                     DLOP_OK);
-    open_plan(fixture, crop_and_flip, 2, 0);
-    open_loader(fixture, 1, 2, N);
-    assert_int_equal(dlop_decoder_open(0, &decoder), DLOP_OK);
-    dlop_rng_seed(&rng, 1000);
-    for (uint64_t i = 0; i < N; i++) {
-        indices[i] = N - 1 - i;
-        assert_int_equal(dlop_plan_run_pixels(fixture->plan, decoder, &rng,
-                                              &pixels[N - 1 - i][0][0][0], SIDE_PX, SIDE_PX,
-                                              expected + i * RECORD_FLOATS, RECORD_BYTES,
-                                              &height_px, &width_px),
-                         DLOP_OK);
-    }
-    assert_int_equal(
-        dlop_loader_submit(fixture->loader, 0, indices, N, got, N * RECORD_BYTES, &batch), DLOP_OK);
-    assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_OK);
-    assert_memory_equal(got, expected, N * RECORD_BYTES);
-    dlop_decoder_close(&decoder);
-    close_all(fixture);
-    free(got);
-    free(expected);
-}
-
 static dlop_status accept_no_tensor(struct dlop_device *device, const struct dlop_job *job,
                                     char *reason_out, size_t size)
 {
@@ -244,13 +204,15 @@ static dlop_status accept_no_tensor(struct dlop_device *device, const struct dlo
     return job->kind == DLOP_JOB_TENSOR ? DLOP_ERR_UNSUPPORTED : DLOP_OK;
 }
 
-/* A loader of N pictures of OUT_PX x OUT_PX, grey or not: kind of its jobs, and its batch against
- * single pictures. */
-static enum dlop_job_kind kind_of_pixels(struct fixture *fixture, const struct dlop_op *ops,
-                                         uint32_t n_ops)
+/* A loader of N pictures of side_px x side_px: its batch against single pictures, and the kind of
+ * its jobs. */
+static enum dlop_job_kind kind_of_pixels(struct fixture *fixture, uint32_t side_px,
+                                         const struct dlop_op ops[2])
 {
-    static uint8_t pixels[N][OUT_PX][OUT_PX][CHANNELS];
+    static uint8_t pixels[N][MAX_SIDE_PX * MAX_SIDE_PX * CHANNELS];
     static float expected[N][RECORD_FLOATS], got[N][RECORD_FLOATS];
+    size_t picture_bytes = (size_t)side_px * side_px * CHANNELS;
+    uint8_t *flat = &pixels[0][0];
     uint64_t indices[N];
     struct dlop_rng_state rng;
     dlop_decoder *decoder = NULL;
@@ -259,18 +221,18 @@ static enum dlop_job_kind kind_of_pixels(struct fixture *fixture, const struct d
     uint32_t height_px, width_px;
 
     for (uint64_t i = 0; i < N; i++)
-        draw_scene(i, OUT_PX, OUT_PX, &pixels[i][0][0][0]);
-    assert_int_equal(dlop_source_open_pixels(fixture->ctx, &pixels[0][0][0][0], N, OUT_PX, OUT_PX,
-                                             CHANNELS, &fixture->source),
+        draw_scene(i, side_px, side_px, flat + i * picture_bytes);
+    assert_int_equal(dlop_source_open_pixels(fixture->ctx, flat, N, side_px, side_px, CHANNELS,
+                                             &fixture->source),
                      DLOP_OK);
-    open_plan(fixture, ops, n_ops, 0);
+    open_plan(fixture, ops, 2, 0);
     open_loader(fixture, 1, 1, N);
     assert_int_equal(dlop_decoder_open(0, &decoder), DLOP_OK);
     dlop_rng_seed(&rng, 1000);
     for (uint64_t i = 0; i < N; i++) {
         indices[i] = N - 1 - i;
         assert_int_equal(dlop_plan_run_pixels(fixture->plan, decoder, &rng,
-                                              &pixels[N - 1 - i][0][0][0], OUT_PX, OUT_PX,
+                                              flat + indices[i] * picture_bytes, side_px, side_px,
                                               expected[i], RECORD_BYTES, &height_px, &width_px),
                          DLOP_OK);
     }
@@ -282,12 +244,20 @@ static enum dlop_job_kind kind_of_pixels(struct fixture *fixture, const struct d
     enum dlop_job_kind kind = batch->jobs[0].kind;
     for (uint32_t i = 0; i < N; i++)
         assert_int_equal(batch->jobs[i].kind, kind);
-    assert_int_equal(fixture->loader->is_plain, kind == DLOP_JOB_TENSOR);
     dlop_decoder_close(&decoder);
     dlop_loader_close(&fixture->loader);
     dlop_plan_close(&fixture->plan);
     dlop_source_close(&fixture->source);
     return kind;
+}
+
+static void pixels_in_memory_are_records_too(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_cpu(fixture, 2);
+    assert_int_equal(kind_of_pixels(fixture, MAX_SIDE_PX, crop_and_flip), DLOP_JOB_PIXELS);
+    dlop_ctx_close(&fixture->ctx);
 }
 
 /* Without geometry and grey, decoded pixels become TENSOR jobs; with either, PIXELS jobs. */
@@ -332,7 +302,7 @@ static void plain_pixels_need_no_tables(void **state)
 
     open_cpu(fixture, 2);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        enum dlop_job_kind kind = kind_of_pixels(fixture, cases[i].ops, 2);
+        enum dlop_job_kind kind = kind_of_pixels(fixture, OUT_PX, cases[i].ops);
         if (kind != cases[i].kind)
             fail_msg("%s: jobs of kind %d", cases[i].name, (int)kind);
     }
@@ -340,7 +310,7 @@ static void plain_pixels_need_no_tables(void **state)
     driver.accepts = accept_no_tensor;
     const struct dlop_driver *before = fixture->ctx->driver;
     fixture->ctx->driver = &driver;
-    assert_int_equal(kind_of_pixels(fixture, cases[0].ops, 2), DLOP_JOB_PIXELS);
+    assert_int_equal(kind_of_pixels(fixture, OUT_PX, cases[0].ops), DLOP_JOB_PIXELS);
     fixture->ctx->driver = before;
     dlop_ctx_close(&fixture->ctx);
 }
