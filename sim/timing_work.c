@@ -64,13 +64,14 @@ static void add_symbols(struct dlop_timing_work *work, const struct block_count 
 }
 
 /* Put the block's symbols into the steps of its stream. A symbol is taken as long as more than 32
- * bits are there, so it belongs to the step that its first bit plus 32 falls into. */
+ * bits are there, so it belongs to the step that its first bit plus 32 falls into. (Restart
+ * segments, each of which begins a step of its own, are taken as one.) */
 static void add_steps(struct dlop_timing_walk *walk, u32 mode, const struct block_count *count)
 {
     struct dlop_timing_stream *stream = &walk->streams[mode];
 
     for (u32 i = 0; i < count->symbols && stream->symbols; i++) {
-        u64 step = (walk->step_bits[mode] + 32) / (8 * DLOP_TIMING_STEP_BYTES);
+        u64 step = (walk->step_bits[mode] + 32) / ((u64)8 * DLOP_TOP_CHUNK_BYTES);
 
         if (step >= walk->capacity)
             step = walk->capacity - 1;
@@ -100,7 +101,7 @@ static u64 packed_bytes(const struct dlop_coef_block *block)
     return 3 + (last + 7) / 8 +
            (largest < 8     ? (n_values + 1) / 2
             : largest < 128 ? n_values
-                            : 2 * n_values);
+                            : 2u * n_values);
 }
 
 /* Decode one block of entry `entry` of the scan and count it. */
@@ -242,7 +243,7 @@ static s32 count_scan(struct dlop_timing_walk *walk, const struct dlop_jpeg_scan
         walk->work[mode].n_mcu_rows += shape.n_rows;
         if (mode != DLOP_TIMING_COEFFICIENTS)
             walk->work[mode].counts.table_entries +=
-                2u * scan->n_components * DLOP_HUFF_LOOKUP_ENTRIES;
+                (u64)2 * scan->n_components * DLOP_HUFF_LOOKUP_ENTRIES;
     }
     for (u32 mcu = 0; mcu < shape.n_mcus && status == DLOP_OK; mcu++) {
         if (n_left == 0) {

@@ -10,6 +10,7 @@
 #define DLOP_SIM_TIMING_WORK_H
 
 #include "hw/core/image.h"
+#include "hw/top/shape.h"
 #include "sim/timing.h"
 
 /* Ways to the same pixels. COLD: everything up to the last MCU that is needed, as hw/top does.
@@ -27,13 +28,11 @@ enum dlop_timing_mode {
 /* One state: bit position in the unstuffed scan and three DC predictors. */
 #define DLOP_TIMING_INDEX_BYTES 10
 
-/* Unstuffed bytes of a stream in one step of the entropy stage. */
-#define DLOP_TIMING_STEP_BYTES 64
-
 /* Working state of fixed size; any content before and after, but for `streams`. */
 struct dlop_timing_walk {
-    /* Symbols in each step, COLD and INDEXED: of at most capacity steps (the last one takes the
-     * rest); symbols may be null. The caller's; n_steps is set. */
+    /* Symbols in each step (DLOP_TOP_CHUNK_BYTES unstuffed bytes), COLD and INDEXED: of at most
+     * capacity steps (the last one takes the rest); symbols may be null. The caller's; n_steps is
+     * set. */
     struct dlop_timing_stream streams[2];
     u32 capacity;
     struct dlop_image_work image;

@@ -11,3 +11,5 @@ TEST_SRCS += tests/sim/test_timing.c tests/sim/test_timing_card.c
 TEST_SRCS += tests/sim/test_timing_counts.c
 $(B)/tests/sim/test_timing_counts: $(B)/tests/driver/kit.o
 TEST_LIBS_tests/sim/test_timing_counts := $(B)/libdlop.a -ljpeg
+# tests/sim/test_model.py runs the program that prints the model's tables.
+tests: $(B)/tests/bench/card_model
