@@ -243,6 +243,10 @@ check-format:
 check-lint:
 	$(Q)tests/lint/run
 
+.PHONY: hw-lint
+hw-lint: #: the C subset of what becomes hardware (part of check)
+	$(Q)tests/lint/hw
+
 check-headers:
 	$(Q)tests/headers/run
 

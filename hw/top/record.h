@@ -10,7 +10,7 @@ DLOP_STEP void dlop_job_read(DLOP_GLOBAL const u8 *bytes, struct dlop_job *job_o
 {
     u32 i;
 
-    job_out->abi_version = (u16)(bytes[0] | bytes[1] << 8);
+    job_out->abi_version = (u16)dlop_u16_at(bytes, 0);
     job_out->kind = bytes[2];
     job_out->pass_order = bytes[3];
     job_out->grey = bytes[4];

@@ -12,6 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINT = ROOT / "tests" / "lint"
 BAD = sorted((LINT / "bad").glob("*.c"))
+BAD_TOP = sorted((LINT / "bad" / "top").glob("*.c"))
 GOOD_STEP = "static int dlop_twice(int x)\n{\n    return x + x;\n}\n"
 
 needs_clang = pytest.mark.skipif(not shutil.which("clang"), reason="clang: not installed")
@@ -31,6 +32,22 @@ def test_dialect_finds(path):
     done = run(LINT / "dialect", path)
     assert done.returncode == 1
     assert f": {rule}: " in done.stdout
+
+
+@needs_clang
+@pytest.mark.parametrize("path", BAD_TOP, ids=[path.stem for path in BAD_TOP])
+def test_dialect_finds_in_tops_only(path):
+    rule = re.match(r"/\* Flagged: (.*) \*/", path.read_text()).group(1)
+    done = run(LINT / "dialect", "--top", path)
+    assert done.returncode == 1
+    assert f": {rule}: " in done.stdout
+    assert run(LINT / "dialect", path).returncode == 0
+
+
+@needs_clang
+def test_dialect_passes_good_top():
+    done = run(LINT / "dialect", "--top", LINT / "good_top.c")
+    assert done.returncode == 0, done.stdout
 
 
 @needs_clang

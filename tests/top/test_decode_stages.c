@@ -314,6 +314,76 @@ static void streams_in_rotation_give_each_its_blocks(void **state)
     }
 }
 
+/* Up to seven bits may be left over where a segment's MCUs are done before its bytes. */
+static void segments_are_drained(void **state)
+{
+    (void)state;
+    const struct dlop_top_chunk last = {0, 1}, byte = {1, 1}, none = {0, 0};
+    struct dlop_top_context context = {.mode = DLOP_TOP_RUN, .n_left_bits = 7};
+
+    dlop_top_context_drain(&context);
+    assert_int_equal(context.mode, DLOP_TOP_DRAIN);
+    dlop_top_context_feed(&context, 0, &none);
+    assert_int_equal(context.mode, DLOP_TOP_DRAIN);
+    dlop_top_context_feed(&context, 0, &last);
+    assert_int_equal(context.mode, DLOP_TOP_SEGMENT);
+    assert_int_equal(context.segment, 1);
+    context.mode = DLOP_TOP_DRAIN;
+    dlop_top_context_feed(&context, 0, &byte);
+    assert_int_equal(context.mode, DLOP_TOP_IDLE);
+    assert_int_equal(context.status, DLOP_ERR_BAD_DATA);
+    assert_int_equal(context.segment, 1);
+    context = (struct dlop_top_context){.mode = DLOP_TOP_RUN, .is_last = 1, .n_left_bits = 8};
+    dlop_top_context_drain(&context);
+    assert_int_equal(context.status, DLOP_ERR_BAD_DATA);
+}
+
+/* ---- waves ---- */
+
+static void waves_lie_apart_in_scratch(void **state)
+{
+    (void)state;
+    static u8 jobs[2 * N_STREAMS * DLOP_TOP_JOB_BYTES];
+    static struct dlop_top_job waves[2][N_STREAMS];
+    struct dlop_top_counts counts[N_STREAMS];
+    struct dlop_top_launch launch = {
+        {BENCH_IN_BYTES, sizeof bench_constants, BENCH_OUT_BYTES}, 0, 2 * N_STREAMS - 1};
+    u64 half_bytes = 0, end = 0;
+
+    bench_start();
+    for (u32 i = 0; i < launch.n_jobs; i++) {
+        struct dlop_job job = bench_job(DLOP_JOB_PIXELS, 3 + i, 5, 3);
+
+        job.in_bytes = job.src_width_px * job.src_height_px * 3;
+        job.x_axis_offset = bench_axis(job.src_width_px, job.out_width_px);
+        job.y_axis_offset = bench_axis(job.src_height_px, job.out_height_px);
+        bench_n_jobs = 0;
+        bench_add(&job);
+        memcpy(jobs + i * DLOP_TOP_JOB_BYTES, bench_jobs, DLOP_TOP_JOB_BYTES);
+    }
+    /* Rows of 3 + i pixels, rounded up, of the first wave; the second one is as large or larger. */
+    for (u32 i = N_STREAMS; i < 2 * N_STREAMS; i++)
+        half_bytes += dlop_top_aligned((u64)(3 + i) * 5 * 4);
+    launch.scratch_bytes = 2 * half_bytes;
+    for (u32 w = 0; w < 2; w++) {
+        dlop_top_prepare(bench_in, jobs, &launch, w * N_STREAMS, waves[w], counts);
+        for (u32 i = 0; i < N_STREAMS; i++) {
+            if (w * N_STREAMS + i == launch.n_jobs) {
+                assert_int_equal(waves[w][i].status, DLOP_END);
+                continue;
+            }
+            assert_int_equal(waves[w][i].status, DLOP_OK);
+            assert_true(waves[w][i].picture_at >= (w && !i ? half_bytes : end));
+            end = waves[w][i].picture_at + (u64)waves[w][i].picture_width_px * 5 * 4;
+            assert_true(end <= (w + 1) * half_bytes);
+        }
+    }
+    launch.scratch_bytes = 2 * 64;
+    dlop_top_prepare(bench_in, jobs, &launch, 0, waves[0], counts);
+    assert_int_equal(waves[0][0].status, DLOP_OK);
+    assert_int_equal(waves[0][1].status, DLOP_ERR_TOO_SMALL);
+}
+
 /* ---- transform, store ---- */
 
 static void blocks_are_transformed_into_their_places(void **state)
@@ -374,6 +444,8 @@ int main(void)
         cmocka_unit_test(chunks_are_the_unstuffed_segments),
         cmocka_unit_test(walks_name_every_needed_block),
         cmocka_unit_test(streams_in_rotation_give_each_its_blocks),
+        cmocka_unit_test(segments_are_drained),
+        cmocka_unit_test(waves_lie_apart_in_scratch),
         cmocka_unit_test(blocks_are_transformed_into_their_places),
     };
     return cmocka_run_group_tests_name("top/decode_stages", tests, NULL, NULL);

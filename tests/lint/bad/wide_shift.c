@@ -1,0 +1,5 @@
+/* Flagged: shift by too much */
+static unsigned dlop_top_bits(unsigned x)
+{
+    return x >> 32;
+}
