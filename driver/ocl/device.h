@@ -46,6 +46,7 @@ struct dlop_ocl_parts {
 };
 
 struct dlop_ocl_slot;
+struct ocl_buffer; /* memory.c */
 
 struct dlop_ocl_worker {
     struct dlop_device *device;
@@ -74,6 +75,7 @@ struct dlop_device {
     atomic_bool is_hung;      /* lost with commands that may still run: nothing of it is freed */
     struct dlop_ocl_worker workers[DLOP_OCL_SLOTS];
     struct dlop_device *next_hung;
+    struct ocl_buffer *kept; /* buffers that a hung device may write to */
 };
 
 /* dlop_driver.open with parts of the caller's. */

@@ -26,7 +26,7 @@ struct ocl_buffer {
     size_t size_bytes; /* of memory */
     uint32_t n_users;  /* launches that run with it */
     bool is_mapped;    /* SHARE: the host has it */
-    bool is_abandoned; /* a hung device may still write to it */
+    struct ocl_buffer *next_kept;
 };
 
 static bool is_shared(const struct dlop_device *device)
@@ -111,9 +111,7 @@ dlop_status dlop_ocl_memory_release(struct dlop_device *device, const struct dlo
 
         if (!own)
             continue;
-        if (atomic_load(&device->is_hung))
-            own->is_abandoned = true;
-        if (--own->n_users || own->is_mapped || own->is_abandoned)
+        if (--own->n_users || own->is_mapped || atomic_load(&device->is_hung))
             continue;
         map_status = map(device, own);
         if (status == DLOP_OK)
@@ -275,7 +273,8 @@ dlop_status dlop_ocl_wrap(struct dlop_device *device, void *host, size_t size_by
     return make(device, host, size_bytes, buffer_out);
 }
 
-/* In a forked child OpenCL is out of reach, and with it what it allocated. */
+/* In a forked child OpenCL is out of reach, and with it what it allocated. What a hung device may
+ * still write to stays. */
 void dlop_ocl_free(struct dlop_device *closed_or_null, struct dlop_buffer *buffer)
 {
     struct ocl_buffer *own = buffer ? buffer->driver_data : NULL;
@@ -287,7 +286,12 @@ void dlop_ocl_free(struct dlop_device *closed_or_null, struct dlop_buffer *buffe
         if (is_forked(device)) {
             free(own->own);
             free(own);
-        } else if (!own->is_abandoned) {
+        } else if (atomic_load(&device->is_hung)) {
+            pthread_mutex_lock(&device->memory_lock);
+            own->next_kept = device->kept;
+            device->kept = own;
+            pthread_mutex_unlock(&device->memory_lock);
+        } else {
             release(own, buffer->host);
         }
         dlop_ocl_unref(device);

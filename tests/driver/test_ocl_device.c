@@ -242,6 +242,150 @@ static void a_launch_allocates_nothing_in_steady_state(void **state)
     }
 }
 
+/* ---- objects of OpenCL ---- */
+
+/* Made and not released. */
+static atomic_int n_contexts, n_queues, n_programs, n_kernels, n_memories, n_events;
+
+#define COUNTED_RELEASE(name, type, counter)                                                       \
+    static cl_int CL_API_CALL count_release_##counter(type object)                                 \
+    {                                                                                              \
+        atomic_fetch_sub(&counter, 1);                                                             \
+        return real->name(object);                                                                 \
+    }
+COUNTED_RELEASE(ReleaseContext, cl_context, n_contexts)
+COUNTED_RELEASE(ReleaseCommandQueue, cl_command_queue, n_queues)
+COUNTED_RELEASE(ReleaseProgram, cl_program, n_programs)
+COUNTED_RELEASE(ReleaseKernel, cl_kernel, n_kernels)
+COUNTED_RELEASE(ReleaseMemObject, cl_mem, n_memories)
+COUNTED_RELEASE(ReleaseEvent, cl_event, n_events)
+
+static cl_context CL_API_CALL count_context(const cl_context_properties *properties, cl_uint n,
+                                            const cl_device_id *devices,
+                                            void(CL_CALLBACK *notify)(const char *, const void *,
+                                                                      size_t, void *),
+                                            void *cookie, cl_int *error_out)
+{
+    atomic_fetch_add(&n_contexts, 1);
+    return real->CreateContext(properties, n, devices, notify, cookie, error_out);
+}
+
+static cl_command_queue CL_API_CALL count_queue(cl_context context, cl_device_id device,
+                                                cl_command_queue_properties properties,
+                                                cl_int *error_out)
+{
+    atomic_fetch_add(&n_queues, 1);
+    return real->CreateCommandQueue(context, device, properties, error_out);
+}
+
+static cl_program CL_API_CALL count_program(cl_context context, cl_uint n, const char **texts,
+                                            const size_t *lengths, cl_int *error_out)
+{
+    atomic_fetch_add(&n_programs, 1);
+    return real->CreateProgramWithSource(context, n, texts, lengths, error_out);
+}
+
+static cl_kernel CL_API_CALL count_kernel(cl_program program, const char *name, cl_int *error_out)
+{
+    cl_kernel kernel = real->CreateKernel(program, name, error_out);
+
+    atomic_fetch_add(&n_kernels, kernel != NULL);
+    return kernel;
+}
+
+static cl_mem CL_API_CALL count_memory(cl_context context, cl_mem_flags flags, size_t n_bytes,
+                                       void *host, cl_int *error_out)
+{
+    atomic_fetch_add(&n_memories, 1);
+    return real->CreateBuffer(context, flags, n_bytes, host, error_out);
+}
+
+static cl_int CL_API_CALL count_run(cl_command_queue queue, cl_kernel kernel, cl_uint n_dims,
+                                    const size_t *offset, const size_t *global, const size_t *local,
+                                    cl_uint n_wait, const cl_event *wait, cl_event *event_out)
+{
+    atomic_fetch_add(&n_events, event_out != NULL);
+    return real->EnqueueNDRangeKernel(queue, kernel, n_dims, offset, global, local, n_wait, wait,
+                                      event_out);
+}
+
+static cl_int CL_API_CALL count_read(cl_command_queue queue, cl_mem memory, cl_bool is_blocking,
+                                     size_t offset, size_t n_bytes, void *host, cl_uint n_wait,
+                                     const cl_event *wait, cl_event *event_out)
+{
+    atomic_fetch_add(&n_events, event_out != NULL);
+    return real->EnqueueReadBuffer(queue, memory, is_blocking, offset, n_bytes, host, n_wait, wait,
+                                   event_out);
+}
+
+static void assert_all_released(void)
+{
+    assert_int_equal(atomic_load(&n_contexts), 0);
+    assert_int_equal(atomic_load(&n_queues), 0);
+    assert_int_equal(atomic_load(&n_programs), 0);
+    assert_int_equal(atomic_load(&n_kernels), 0);
+    assert_int_equal(atomic_load(&n_memories), 0);
+    assert_int_equal(atomic_load(&n_events), 0);
+}
+
+static const struct dlop_ocl_api *counting_api(void)
+{
+    static struct dlop_ocl_api api;
+
+    api = *real;
+    api.CreateContext = count_context;
+    api.ReleaseContext = count_release_n_contexts;
+    api.CreateCommandQueue = count_queue;
+    api.ReleaseCommandQueue = count_release_n_queues;
+    api.CreateProgramWithSource = count_program;
+    api.ReleaseProgram = count_release_n_programs;
+    api.CreateKernel = count_kernel;
+    api.ReleaseKernel = count_release_n_kernels;
+    api.CreateBuffer = count_memory;
+    api.ReleaseMemObject = count_release_n_memories;
+    api.EnqueueNDRangeKernel = count_run;
+    api.EnqueueReadBuffer = count_read;
+    api.ReleaseEvent = count_release_n_events;
+    return &api;
+}
+
+/* Whether launches ran, or the device could not even be opened. */
+static void every_object_is_released(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"memory=share", "memory=copy"};
+    const struct dlop_ocl_api *api = counting_api();
+    struct dlop_device *device = NULL;
+
+    for (u32 i = 0; i < 2; i++) {
+        struct random_state random = random_start(random_seed());
+        struct kit kit;
+
+        assert_int_equal(ocl_open_with(api, ocl_tiny_source, NULL, settings[i], NULL, &device),
+                         DLOP_OK);
+        kit_open(&kit, &dlop_ocl_driver, device);
+        for (u32 n_jobs = 3; n_jobs <= 24; n_jobs *= 2) {
+            while (kit.launch.n_jobs < n_jobs)
+                kit_add(&kit, &random, &photos[0], kit.launch.n_jobs % DLOP_JOB_KIND_COUNT);
+            kit_submit(&kit);
+            kit_wait(&kit);
+        }
+        assert_true(atomic_load(&n_memories) > 3);
+        assert_int_equal(atomic_load(&n_events), 0);
+        dlop_ocl_driver.close(&device);
+        assert_int_equal(atomic_load(&n_contexts), 1); /* the buffers keep it */
+        kit_close(&kit);
+        assert_all_released();
+    }
+    assert_int_equal(ocl_open_with(api, "int f( {", NULL, NULL, NULL, &device),
+                     DLOP_ERR_DEVICE_FAULT);
+    assert_all_released();
+    assert_int_equal(
+        ocl_open_with(api, "__kernel void dlop_image(int a) {}", NULL, NULL, NULL, &device),
+        DLOP_ERR_DEVICE_FAULT);
+    assert_all_released();
+}
+
 /* Time is said for every job, and only where a kernel ran. */
 static void completions_say_how_long_it_took(void **state)
 {
@@ -269,6 +413,7 @@ int main(void)
         cmocka_unit_test(with_little_memory_fewer_items_run),
         cmocka_unit_test(jobs_beyond_the_memory_are_refused),
         cmocka_unit_test(a_launch_allocates_nothing_in_steady_state),
+        cmocka_unit_test(every_object_is_released),
         cmocka_unit_test(completions_say_how_long_it_took),
     };
     int n_failed;
