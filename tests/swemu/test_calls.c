@@ -256,6 +256,11 @@ static void broken_messages_are_fatal(void **state)
          "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
          "a",
          12},
+        {4, "\x08\x01\x10\x01\x18\xff", 6}, /* behind all that is needed */
+        {27,
+         "\x10\x01\x18\x01\x0a\x7f"
+         "a",
+         7},
         {4, "\x09\x01\x02", 3}, /* half a value of 64 bits */
         {4, "\x0d\x01\x02", 3}, /* and of 32 */
     };

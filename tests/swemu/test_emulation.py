@@ -127,9 +127,9 @@ def test_wrong_use_is_told():
 
 
 @contextlib.contextmanager
-def endless_host(mode):
+def endless_host(mode, *arguments):
     """Start a host program that runs until it is ended; yield (runner, its name for sockets)."""
-    shell = ["sh", "-c", 'echo "$USER"; exec "$@"', "sh", HOST, "--endless"]
+    shell = ["sh", "-c", 'echo "$USER"; exec "$@"', "sh", HOST, "--endless", *arguments]
     runner = subprocess.Popen(
         [*RUN, "--mode", mode, "--", *shell],
         cwd=ROOT,
@@ -149,10 +149,25 @@ def endless_host(mode):
         runner.communicate()
 
 
+def devices_of(user):
+    return [pid for pid, name in processes_of(user).items() if name == "genericpciemode"]
+
+
+def test_a_device_process_holds_no_sockets_of_others():
+    with endless_host("sw_emu", "--devices", "2") as (runner, user):
+        devices = devices_of(user)
+        assert len(devices) == 2
+        for pid in devices:
+            links = [os.readlink(file) for file in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+            assert sum(link.startswith("socket:") for link in links) == 1
+        runner.terminate()
+        runner.communicate(timeout=LIMIT_S)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_killed_device_process_ends_only_its_program(mode):
     with endless_host(mode) as (runner, user):
-        devices = [pid for pid, name in processes_of(user).items() if name == "genericpciemode"]
+        devices = devices_of(user)
         assert len(devices) == 1
         os.kill(devices[0], signal.SIGKILL)
         runner.communicate(timeout=LIMIT_S)

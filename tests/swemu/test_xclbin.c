@@ -265,6 +265,20 @@ static void every_truncation_is_refused(void **state)
     free(bytes);
 }
 
+static void what_is_behind_the_end_is_refused(void **state)
+{
+    size_t n_bytes;
+    uint8_t *bytes = build("ddr", false, &n_bytes);
+    uint8_t *longer = calloc(1, n_bytes + 1);
+
+    (void)state;
+    assert_non_null(longer);
+    memcpy(longer, bytes, n_bytes);
+    assert_int_equal(open_only(longer, n_bytes + 1, NULL, 0), DLOP_ERR_BAD_DATA);
+    free(longer);
+    free(bytes);
+}
+
 /* One thing made wrong, and a word of the reason. The uuid plays no part: open alone refuses. */
 typedef void (*spoil_fn)(uint8_t *bytes, size_t n_bytes);
 #define SPOIL(name) static void name(uint8_t *bytes, size_t n_bytes)
@@ -496,6 +510,7 @@ int main(void)
         cmocka_unit_test(equal_images_are_equal_bytes),
         cmocka_unit_test(every_changed_byte_is_refused),
         cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(what_is_behind_the_end_is_refused),
         cmocka_unit_test(each_wrong_thing_has_its_reason),
         cmocka_unit_test(each_section_is_needed),
         cmocka_unit_test(cards_may_number_units_as_they_like),
