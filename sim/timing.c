@@ -134,8 +134,8 @@ static void predict_stages(const struct dlop_timing_work *work,
     stage[DLOP_TIMING_STORE] = ceil_div(work->write_bytes, engine->bus_bytes);
 }
 
-/* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then unstuffed;
- * a block is dequantised, copied, transformed, limited, transformed and clamped by loops one after
+/* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then
+ * unstuffed; a block is dequantised, copied, transformed, limited, transformed and clamped by loops one after
  * the other; samples are copied to the chip, then upsampled; pixels go to and from scratch memory
  * byte by byte; a TENSOR job has no passes and no fill. */
 static void predict_as_written(const struct dlop_timing_work *work,

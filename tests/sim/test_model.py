@@ -14,6 +14,8 @@ MODEL = BUILD / "tests" / "bench" / "card_model"
 CARDS = ["U50", "U55C", "U200", "U250", "U280", "VCK5000", "V80"]
 MODES = ["cold", "indexed", "coefficients"]
 TYPES = ["f32", "f16", "u8"]
+# Another release of Pillow may encode the photographs a little differently.
+TOLERANCE = 0.02
 README_ROW = re.compile(r"\| (\w*) \| (\d*) \| (cold|indexed|coefficients) \| (.*) \|$")
 
 
@@ -47,23 +49,38 @@ def test_assumptions_are_marked():
     assert "II of the entropy loop  ASSUMED" in run("tiny", "--draws", "1")
 
 
+def numbers(text):
+    return [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", text)]
+
+
+def is_quoted(rate, line):
+    return any(abs(n - rate) <= TOLERANCE * rate for n in numbers(line))
+
+
 @pytest.mark.full
 def test_readme_quotes_the_model():
-    """Every row of the cards, the engine's rates, and every assumption."""
+    """Every row of the cards, the rates of the engines, and every assumption."""
     model = json.loads(run("imagenet", "--json"))
-    text = (ROOT / "hw" / "README.md").read_text()
-    rows = [match.groups() for match in map(README_ROW.match, text.splitlines()) if match]
+    lines = (ROOT / "hw" / "README.md").read_text().splitlines()
+    rows = [match.groups() for match in map(README_ROW.match, lines) if match]
     assert len(rows) == len(CARDS) * len(MODES)
-    for i, (_, engines, mode, cells) in enumerate(rows):
+    for i, (name, engines, mode, cells) in enumerate(rows):
         card = model["cards"][i // len(MODES)]
-        wanted = [card["modes"][mode][t] for t in TYPES]
         assert mode == MODES[i % len(MODES)]
-        assert cells.split(" | ") == [f"{w['images_per_s']:,} ({w['limit']})" for w in wanted]
+        for kind, cell in zip(TYPES, cells.split(" | "), strict=True):
+            assert is_quoted(card["modes"][mode][kind]["images_per_s"], cell), (name, mode)
+            assert f"({card['modes'][mode][kind]['limit']})" in cell
         if mode == MODES[0]:
-            assert rows[i][0] == card["card"] and int(engines) == card["engines"]
-    for mode in (*MODES, "cold, as written"):
-        assert f"{model['engine'][mode]['images_per_s']:,}" in text
+            assert name == card["card"] and int(engines) == card["engines"]
+    rates = {mode: model["engine"][mode]["images_per_s"] for mode in model["engine"]}
+    in_waves = next(line for line in lines if "in waves of 4 as" in line)
+    assert all(is_quoted(rates[mode], in_waves) for mode in MODES)
+    as_written = next(line for line in lines if "as written: nothing unrolled" in line)
+    assert is_quoted(rates["cold, as written"], as_written)
     for name, rate in model["whole_files_images_per_s"].items():
-        assert name == "as written" or f" {rate:,} |" in text
+        start = "| " + name.replace("vitis-", "vitis codec ")
+        quoted = [line for line in lines if line.lower().startswith(start)]
+        assert name == "as written" or any(is_quoted(rate, line) for line in quoted), name
+    text = "\n".join(lines)
     for assumption in model["assumptions"]:
         assert f"| {assumption['what']} | {assumption['value']} |" in text
