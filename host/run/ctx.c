@@ -84,18 +84,25 @@ static void take_event(void *cookie, const struct dlop_device_event *event)
 
 /* ---- open ---- */
 
-/* Settings of a driver from its variable, or null. */
-static const char *settings_of(const struct dlop_driver *driver)
+/* A copy of a driver's settings from its variable, kept by the context; null: none. False: out of
+ * memory. */
+static bool take_settings(struct dlop_ctx *ctx, const struct dlop_driver *driver,
+                          const char **settings_out)
 {
     static const struct {
         const char *driver;
         enum dlop_option_id option;
     } variables[] = {{"sim", DLOP_OPTION_SIM}, {"ocl", DLOP_OPTION_OCL}, {"xrt", DLOP_OPTION_XRT}};
+    const char *text = NULL;
 
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
         if (!strcmp(driver->name, variables[i].driver))
-            return getenv(dlop_option_at(variables[i].option)->environment);
-    return NULL;
+            text = getenv(dlop_option_at(variables[i].option)->environment);
+    *settings_out = NULL;
+    if (!text || !*text)
+        return true;
+    *settings_out = ctx->settings[ctx->n_settings++] = strdup(text);
+    return *settings_out != NULL;
 }
 
 static bool is_cpu(const struct dlop_driver *driver)
@@ -184,13 +191,14 @@ static dlop_status open_group(struct dlop_ctx *ctx, const struct dlop_device_cho
             cfg.resort_shares = true;
             continue;
         }
-        named[cfg.n_members] = choice;
-        members[cfg.n_members++] =
-            (struct dlop_group_member){.driver = choice->driver,
-                                       .cfg = {.vector_level = ctx->cfg.vector_level,
-                                               .index = choice->index,
-                                               .settings = settings_of(choice->driver)},
-                                       .may_be_absent = is_auto};
+        struct dlop_group_member *member = &members[cfg.n_members];
+        *member = (struct dlop_group_member){
+            .driver = choice->driver,
+            .cfg = {.vector_level = ctx->cfg.vector_level, .index = choice->index},
+            .may_be_absent = is_auto};
+        if (!take_settings(ctx, choice->driver, &member->cfg.settings))
+            return DLOP_ERR_NO_MEMORY;
+        named[cfg.n_members++] = choice;
     }
     ctx->driver = &dlop_group_driver;
     ctx->is_group = true;
@@ -233,6 +241,14 @@ static dlop_status open_devices(struct dlop_ctx *ctx, const char *text)
     return DLOP_OK;
 }
 
+static void free_ctx(struct dlop_ctx *ctx)
+{
+    for (uint32_t i = 0; i < ctx->n_settings; i++)
+        free(ctx->settings[i]);
+    pthread_mutex_destroy(&ctx->lock);
+    free(ctx);
+}
+
 dlop_status dlop_ctx_open(const struct dlop_ctx_cfg *cfg, dlop_ctx **ctx_out)
 {
     if (!cfg || !ctx_out || cfg->size_bytes != sizeof *cfg || !cfg->device ||
@@ -248,8 +264,7 @@ dlop_status dlop_ctx_open(const struct dlop_ctx_cfg *cfg, dlop_ctx **ctx_out)
     ctx->cfg = *cfg;
     dlop_status status = open_devices(ctx, cfg->device);
     if (status != DLOP_OK) {
-        pthread_mutex_destroy(&ctx->lock);
-        free(ctx);
+        free_ctx(ctx);
         return status;
     }
     ctx->cfg.device = ctx->name; /* the caller's text need not live on */
@@ -264,8 +279,7 @@ void dlop_ctx_close(dlop_ctx **ctx)
     if (!ctx || !*ctx)
         return;
     (*ctx)->driver->close(&(*ctx)->device);
-    pthread_mutex_destroy(&(*ctx)->lock);
-    free(*ctx);
+    free_ctx(*ctx);
     *ctx = NULL;
 }
 

@@ -25,6 +25,8 @@ struct dlop_ctx {
     struct dlop_ctx_cfg cfg;
     char name[256]; /* "cpu", "sim,cpu" */
     bool is_group;
+    char *settings[15]; /* of members, copied: a script may change its environment */
+    uint32_t n_settings;
     pthread_mutex_t lock; /* of the events */
     uint32_t n_events;
     struct dlop_ctx_event events[DLOP_CTX_MAX_EVENTS];
