@@ -135,9 +135,9 @@ static void predict_stages(const struct dlop_timing_work *work,
 }
 
 /* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then
- * unstuffed; a block is dequantised, copied, transformed, limited, transformed and clamped by loops one after
- * the other; samples are copied to the chip, then upsampled; pixels go to and from scratch memory
- * byte by byte; a TENSOR job has no passes and no fill. */
+ * unstuffed; a block is dequantised, copied, transformed, limited, transformed and clamped by loops
+ * one after the other; samples are copied to the chip, then upsampled; pixels go to and from
+ * scratch memory byte by byte; a TENSOR job has no passes and no fill. */
 static void predict_as_written(const struct dlop_timing_work *work,
                                const struct dlop_timing_engine *engine,
                                u64 stage[DLOP_TIMING_STAGE_COUNT])
