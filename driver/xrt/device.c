@@ -6,7 +6,6 @@
  */
 #include "driver/xrt/device.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,19 +41,24 @@ void dlop_xrt_tell(const struct dlop_device *device, uint32_t kind, dlop_status 
 }
 
 /* After this nothing of the card's side writes to memory of this process any more. */
-void dlop_xrt_lose(struct dlop_device *device, dlop_status status, const char *text)
+dlop_status dlop_xrt_lose(struct dlop_device *device, dlop_status status, const char *text)
 {
-    struct pollfd end = {.fd = device->host.end, .events = POLLIN};
     char line[120], both[sizeof line + DLOP_XRT_TEXT_BYTES + 2];
+    bool is_first = false;
 
-    if (!atomic_exchange(&device->is_lost, true)) {
+    pthread_mutex_lock(&device->loss_lock);
+    if (!atomic_load(&device->is_lost)) {
+        device->loss = status;
+        atomic_store(&device->is_lost, true);
         dlop_xrt_host_kill(&device->host);
-        poll(&end, 1, KILL_TIMEOUT_MS);
         dlop_xrt_host_last_line(&device->host, line, sizeof line);
         snprintf(both, sizeof both, "%s%s%s", text, line[0] ? ": " : "", line);
-        dlop_xrt_tell(device, DLOP_DEVICE_LOST, status, 0, both);
+        is_first = true;
     }
-    poll(&end, 1, KILL_TIMEOUT_MS);
+    pthread_mutex_unlock(&device->loss_lock);
+    if (is_first)
+        dlop_xrt_tell(device, DLOP_DEVICE_LOST, status, 0, both);
+    return device->loss;
 }
 
 /* ---- open ---- */
@@ -206,6 +210,7 @@ static dlop_status make_device(const struct dlop_device_cfg *cfg, uint32_t timeo
     device->on_event = cfg->on_event;
     device->event_cookie = cfg->event_cookie;
     pthread_mutex_init(&device->control_lock, NULL);
+    pthread_mutex_init(&device->loss_lock, NULL);
     pthread_mutex_init(&device->lock, NULL);
     pthread_cond_init(&device->wake, NULL);
     *device_out = device;

@@ -44,6 +44,8 @@ struct dlop_device {
     dlop_device_event_fn on_event;
     void *event_cookie;
     atomic_bool is_lost;
+    pthread_mutex_t loss_lock;
+    dlop_status loss; /* why; set before is_lost */
 
     pthread_mutex_t control_lock; /* of the control channel and of what follows */
     bool is_closed;               /* the host program has ended */
@@ -90,8 +92,9 @@ void dlop_xrt_units_stop(struct dlop_device *device);
 /* Kernel for jobs of this kind, of those that have units; DLOP_XRT_N_KERNELS for none. */
 uint32_t dlop_xrt_kernel_for(const struct dlop_device *device, uint32_t kind);
 
-/* device.c: once; ends the host program and tells the caller. */
-void dlop_xrt_lose(struct dlop_device *device, dlop_status status, const char *text);
+/* device.c: ends the host program and tells the caller, once. Returns the first caller's status, for
+ * whoever was waiting for the device; afterwards nothing writes to shared memory any more. */
+dlop_status dlop_xrt_lose(struct dlop_device *device, dlop_status status, const char *text);
 void dlop_xrt_tell(const struct dlop_device *device, uint32_t kind, dlop_status status,
                    uint32_t n_jobs, const char *text);
 

@@ -20,6 +20,8 @@
 /* Descriptors that the program inherits are first moved here, out of the way of its numbers. */
 #define HIGH_FD 10
 
+#define KILL_TIMEOUT_MS 10000
+
 /* ---- environment ---- */
 
 static bool has_variable(char *const *environment, const char *assignment)
@@ -274,6 +276,14 @@ dlop_status dlop_xrt_host_call(const struct dlop_xrt_host *host, int channel,
 
 /* ---- end ---- */
 
+static void wait_for_end(const struct dlop_xrt_host *host, uint32_t timeout_ms)
+{
+    struct pollfd end = {.fd = host->end, .events = POLLIN};
+
+    while (poll(&end, 1, (int)timeout_ms) < 0 && errno == EINTR) {
+    }
+}
+
 void dlop_xrt_host_kill(const struct dlop_xrt_host *host)
 {
     siginfo_t info;
@@ -281,15 +291,14 @@ void dlop_xrt_host_kill(const struct dlop_xrt_host *host)
     /* While it is not collected, its number is nobody else's. */
     if (!waitid(P_PIDFD, (id_t)host->end, &info, WEXITED | WNOHANG | WNOWAIT))
         kill(-host->pid, SIGKILL);
+    wait_for_end(host, KILL_TIMEOUT_MS);
 }
 
 int dlop_xrt_host_end(struct dlop_xrt_host *host, uint32_t timeout_ms)
 {
-    struct pollfd end = {.fd = host->end, .events = POLLIN};
     int wait_status = -1;
 
-    while (poll(&end, 1, (int)timeout_ms) < 0 && errno == EINTR) {
-    }
+    wait_for_end(host, timeout_ms);
     dlop_xrt_host_kill(host);
     while (waitpid(host->pid, &wait_status, 0) < 0 && errno == EINTR) {
     }
@@ -337,9 +346,7 @@ int dlop_xrt_host_try(const char *const argv[], uint32_t timeout_ms, char *line_
     snprintf(line_out, size, "%s cannot be started", argv[0]);
     if (dlop_xrt_host_start(argv, false, &host) != DLOP_OK)
         return -1;
-    struct pollfd end = {.fd = host.end, .events = POLLIN};
-
-    poll(&end, 1, (int)timeout_ms);
+    wait_for_end(&host, timeout_ms);
     last_line(host.output, line_out, size);
     wait_status = dlop_xrt_host_end(&host, 0);
     return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;

@@ -43,7 +43,8 @@ dlop_status dlop_xrt_host_call(const struct dlop_xrt_host *host, int channel,
 dlop_status dlop_xrt_host_wait(const struct dlop_xrt_host *host, int channel, uint32_t timeout_ms,
                                struct dlop_xrt_reply *reply_out);
 
-/* End the program and all that it started, at once. Any thread, more than once. */
+/* End the program and all that it started, at once, and wait until it has ended. Any thread, more
+ * than once. */
 void dlop_xrt_host_kill(const struct dlop_xrt_host *host);
 
 /* Wait for its end (up to timeout_ms, then kill it) and free what belongs to it. Returns its wait

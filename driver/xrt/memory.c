@@ -18,6 +18,7 @@ void dlop_xrt_device_release(struct dlop_device *device)
     if (atomic_fetch_sub(&device->n_references, 1) > 1)
         return;
     pthread_mutex_destroy(&device->control_lock);
+    pthread_mutex_destroy(&device->loss_lock);
     pthread_mutex_destroy(&device->lock);
     pthread_cond_destroy(&device->wake);
     free(device->units);

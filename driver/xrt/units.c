@@ -224,7 +224,7 @@ static dlop_status run_part(struct dlop_xrt_unit *unit, const struct dlop_launch
     call.request.scratch_bytes = scratch_for(unit, launch, n);
     status = dlop_xrt_host_call(&device->host, unit->channel, &call, &reply);
     if (status == DLOP_ERR_DEVICE_LOST || status == DLOP_ERR_TIMEOUT)
-        dlop_xrt_lose(device, status, reply.text);
+        status = dlop_xrt_lose(device, status, reply.text);
     if (status != DLOP_OK)
         return status;
     n_wrong = get_completions(unit, launch, n);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,8 @@ struct unit_thread {
     struct dlop_xrt_card *card;
     uint32_t unit;
     int channel;
+    pthread_t handle;
+    bool is_started;
 };
 
 static atomic_bool is_child_expected = true; /* while devices are opened and closed */
@@ -100,20 +103,31 @@ static void *unit_main(void *argument)
 static void start_unit(struct dlop_xrt_card *card, uint32_t unit, const int fds[2],
                        struct dlop_xrt_reply *reply)
 {
-    pthread_t handle;
+    struct unit_thread *thread = &unit_threads[unit % DLOP_XRT_MAX_UNITS];
 
     if (unit >= DLOP_XRT_MAX_UNITS || fds[0] < 0 || fds[1] < 0) {
         reply->status = DLOP_ERR_ARGUMENT;
         return;
     }
-    unit_threads[unit] = (struct unit_thread){card, unit, fds[0]};
+    *thread = (struct unit_thread){.card = card, .unit = unit, .channel = fds[0]};
     dlop_xrt_card_add_unit(card, unit, fds[1], reply);
     if (reply->status != DLOP_OK)
         return;
-    if (pthread_create(&handle, NULL, unit_main, &unit_threads[unit]))
+    if (pthread_create(&thread->handle, NULL, unit_main, thread))
         reply->status = DLOP_ERR_THREAD;
     else
-        pthread_detach(handle);
+        thread->is_started = true;
+}
+
+/* The driver has no run under way any more; a forked child of it may still hold the other ends. */
+static void stop_units(void)
+{
+    for (uint32_t i = 0; i < DLOP_XRT_MAX_UNITS; i++) {
+        if (!unit_threads[i].is_started)
+            continue;
+        shutdown(unit_threads[i].channel, SHUT_RDWR);
+        pthread_join(unit_threads[i].handle, NULL);
+    }
 }
 
 static void serve(struct dlop_xrt_card *card, const struct dlop_xrt_request *request,
@@ -195,6 +209,7 @@ int main(int argc, char **argv)
     if (dlop_xrt_send(DLOP_XRT_CONTROL_FD, &reply, sizeof reply, NULL, 0) != DLOP_OK || !card)
         _exit(1);
     serve_all(card);
+    stop_units();
     atomic_store(&is_child_expected, true);
     dlop_xrt_card_close(card);
     memset(&reply, 0, sizeof reply);
