@@ -9,6 +9,7 @@
  */
 #include "hw/top/record.h"
 #include "hw/top/top.h"
+#include "hw/top/verify.h"
 #include "sim/card_internal.h"
 
 #define PPM 1000000u
@@ -125,7 +126,8 @@ static void corrupt_completion(struct dlop_card *card, struct dlop_card_command 
 
         mask[bit / 8] |= (u8)(1u << bit % 8);
     }
-    if (is_refusal && !dlop_u32_at(mask, 0) && !dlop_u64_at(mask, 8))
+    if (is_refusal && !dlop_u32_at(mask, 0) && !dlop_u64_at(mask, 8) &&
+        dlop_top_is_status((s32)(dlop_u32_at(bytes, 4) ^ dlop_u32_at(mask, 4))))
         mask[0] = 1;
     for (u32 i = 0; i < MEANING_BYTES; i++)
         bytes[i] ^= mask[i];
