@@ -2,8 +2,8 @@
  * fault, and whose resort is the CPU.
  *
  * Whatever the card does: no launch hangs, each is done once and well, every batch is right to the
- * bit, no thread, descriptor or share of memory is left, and every fault that was injected is healed
- * by the card or reported to the group. DLOP_SEED changes the seeds of all rounds.
+ * bit, no thread, descriptor or share of memory is left, and every fault that was injected is
+ * healed by the card or reported to the group. DLOP_SEED changes the seeds of all rounds.
  */
 #include "driver/cpu/cpu.h"
 #include "driver/group/group.h"
