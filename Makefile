@@ -175,6 +175,9 @@ $(FUZZERS:%=%-guided): $(B)/%-guided: $(B)/%.o $(B)/tests/fuzz/pillow_oracle.o $
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ -ljpeg $(LDLIBS)
 
+.PHONY: xclbin
+xclbin: #: card images for the real XRT, TARGET=sw_emu (default), hw_emu or hw (sim/swemu)
+
 clean: #: remove what was built, but not .venv
 	rm -rf build
 

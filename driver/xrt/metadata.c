@@ -193,7 +193,7 @@ static int digit_of(char c)
 static bool get_number(struct reader *reader, const struct tag *tag, const char *name,
                        uint64_t most, uint64_t *number_out)
 {
-    struct span value;
+    struct span value = {NULL, NULL};
     uint64_t number = 0;
 
     if (!find_attribute(reader, tag, name, &value))
@@ -221,7 +221,7 @@ static bool get_number(struct reader *reader, const struct tag *tag, const char 
 static bool begin_kernel(struct reader *reader, const struct tag *tag)
 {
     struct dlop_metadata *metadata = reader->metadata;
-    struct span name;
+    struct span name = {NULL, NULL};
 
     if (reader->kernel != NULL)
         return refuse(reader, DLOP_ERR_BAD_DATA, "kernel inside a kernel", tag->attributes);
@@ -271,8 +271,8 @@ static bool overlaps_argument(const struct reader *reader, uint32_t id)
 static bool take_argument(struct reader *reader, const struct tag *tag)
 {
     struct dlop_metadata_kernel *kernel = reader->kernel;
-    uint64_t id, qualifier, offset, size_bytes;
-    struct span name;
+    uint64_t id = 0, qualifier = 0, offset = 0, size_bytes = 0;
+    struct span name = {NULL, NULL};
 
     /* Tools add arguments of their own that no host sets: they have no number. */
     if (!find_attribute(reader, tag, "id", &name))
@@ -363,7 +363,7 @@ int32_t dlop_metadata_read(const char *text, size_t n_bytes, struct dlop_metadat
                             .reason = size == 0 ? NULL : reason_out,
                             .reason_size = size,
                             .status = DLOP_OK};
-    struct tag tag;
+    struct tag tag = {{NULL, NULL}, {NULL, NULL}, false};
 
     memset(metadata_out, 0, sizeof(*metadata_out));
     reader.rest.begin = text;

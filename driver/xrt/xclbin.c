@@ -65,7 +65,7 @@ static dlop_status read_header(struct reader *reader)
     if (x->n_sections > DLOP_XCLBIN_MAX_SECTIONS)
         return refuse(reader, DLOP_ERR_LIMIT, "%u sections, at most %u", x->n_sections,
                       DLOP_XCLBIN_MAX_SECTIONS);
-    if (x->n_sections * DLOP_XCLBIN_SECTION_BYTES > x->n_bytes - DLOP_XCLBIN_AT_SECTIONS)
+    if ((uint64_t)x->n_sections * DLOP_XCLBIN_SECTION_BYTES > x->n_bytes - DLOP_XCLBIN_AT_SECTIONS)
         return refuse(reader, DLOP_ERR_TRUNCATED, "the table of %u sections does not fit",
                       x->n_sections);
     return DLOP_OK;
@@ -79,7 +79,8 @@ static dlop_status read_sections(struct reader *reader)
         DLOP_XCLBIN_AT_SECTIONS + (uint64_t)x->n_sections * DLOP_XCLBIN_SECTION_BYTES;
 
     for (uint32_t i = 0; i < x->n_sections; i++) {
-        const uint8_t *header = x->bytes + DLOP_XCLBIN_AT_SECTIONS + i * DLOP_XCLBIN_SECTION_BYTES;
+        const uint8_t *header =
+            x->bytes + DLOP_XCLBIN_AT_SECTIONS + (size_t)i * DLOP_XCLBIN_SECTION_BYTES;
         const uint64_t offset = dlop_u64_at(header, DLOP_XCLBIN_SECTION_OFFSET);
         const uint64_t size_bytes = dlop_u64_at(header, DLOP_XCLBIN_SECTION_SIZE);
 
@@ -137,7 +138,13 @@ static dlop_status check_all_there(struct reader *reader)
 struct array {
     const uint8_t *records;
     uint32_t n;
+    size_t record_bytes;
 };
+
+static const uint8_t *record_at(const struct array *array, uint32_t i)
+{
+    return array->records + i * array->record_bytes;
+}
 
 static dlop_status find_array(struct reader *reader, const struct dlop_xclbin_array *format,
                               struct array *array_out)
@@ -155,18 +162,18 @@ static dlop_status find_array(struct reader *reader, const struct dlop_xclbin_ar
     if ((uint64_t)n * format->record_bytes > section->size_bytes - format->first)
         return refuse(reader, DLOP_ERR_TRUNCATED, "%s has %u entries in %zu bytes", format->name, n,
                       section->size_bytes);
-    *array_out = (struct array){bytes + format->first, n};
+    *array_out = (struct array){bytes + format->first, n, format->record_bytes};
     return DLOP_OK;
 }
 
 static dlop_status read_banks(struct reader *reader)
 {
     struct dlop_xclbin *x = reader->xclbin;
-    struct array array;
+    struct array array = {NULL, 0, 0};
     dlop_status status = find_array(reader, &dlop_xclbin_mem_topology, &array);
 
     for (uint32_t i = 0; status == DLOP_OK && i < array.n; i++) {
-        const uint8_t *record = array.records + i * DLOP_XCLBIN_MEM_BYTES;
+        const uint8_t *record = record_at(&array, i);
         const uint64_t size_kib = dlop_u64_at(record, DLOP_XCLBIN_MEM_SIZE_KIB);
         struct dlop_xclbin_bank *bank = &x->banks[i];
 
@@ -221,7 +228,7 @@ static dlop_status check_order(struct reader *reader, uint64_t found)
 static dlop_status read_units(struct reader *reader)
 {
     struct dlop_xclbin *x = reader->xclbin;
-    struct array array;
+    struct array array = {NULL, 0, 0};
     uint64_t found = 0;
     dlop_status status = find_array(reader, &dlop_xclbin_ip_layout, &array);
 
@@ -229,7 +236,7 @@ static dlop_status read_units(struct reader *reader)
         return status;
     reader->n_ips = array.n;
     for (uint32_t i = 0; i < array.n; i++) {
-        const uint8_t *record = array.records + i * DLOP_XCLBIN_IP_BYTES;
+        const uint8_t *record = record_at(&array, i);
         char name[DLOP_XCLBIN_IP_NAME_BYTES + 1] = {0};
 
         reader->ip_unit[i] = NO_UNIT;
@@ -273,13 +280,13 @@ static dlop_status check_reached(struct reader *reader)
 static dlop_status read_connections(struct reader *reader)
 {
     struct dlop_xclbin *x = reader->xclbin;
-    struct array array;
+    struct array array = {NULL, 0, 0};
     dlop_status status = find_array(reader, &dlop_xclbin_connectivity, &array);
 
     if (status != DLOP_OK)
         return status;
     for (uint32_t i = 0; i < array.n; i++) {
-        const uint8_t *record = array.records + i * DLOP_XCLBIN_CONNECTION_BYTES;
+        const uint8_t *record = record_at(&array, i);
         const uint32_t argument = dlop_u32_at(record, 0);
         const uint32_t ip = dlop_u32_at(record, 4);
         const uint32_t bank = dlop_u32_at(record, 8);

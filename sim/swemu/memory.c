@@ -40,7 +40,7 @@ void dlop_swemu_memory_close(struct dlop_swemu_memory *memory)
     if (memory->base != NULL)
         munmap(memory->base, DLOP_SWEMU_MEMORY_BYTES);
     free(memory->buffers);
-    *memory = (struct dlop_swemu_memory){NULL};
+    *memory = (struct dlop_swemu_memory){.base = NULL};
 }
 
 /* Index of the first buffer that ends behind the address. */

@@ -85,8 +85,8 @@ SWEMU_FILES := $(XRT_ROOT)/$(XRT_MODEL) $(SWEMU_CARDS:%=$(XRT_ROOT)/%/emconfig.j
 SWEMU_FILES += $(patsubst %,$(XRT_ROOT)/lib/libxrt_%.so.2,swemu hwemu core noop)
 XCLBINS = $(foreach card,$(SWEMU_CARDS),$(call xclbin_name,$(card),$(1)))
 
-.PHONY: xclbin xclbin-sw_emu xclbin-hw_emu xclbin-hw xclbin-all
-xclbin: xclbin-$(or $(TARGET),sw_emu) #: card images and XRT tree in build/... (TARGET=sw_emu, hw_emu or hw)
+.PHONY: xclbin-sw_emu xclbin-hw_emu xclbin-hw xclbin-all
+xclbin: xclbin-$(or $(TARGET),sw_emu)
 xclbin-all: xclbin-sw_emu xclbin-hw_emu
 ifeq ($(HAVE_xrt),yes)
 xclbin-sw_emu: $(SWEMU_FILES) $(call XCLBINS,sw_emu)

@@ -139,7 +139,7 @@ struct tables {
 
 static void find_tables(const ElfW(Dyn) * dynamic, struct tables *tables_out)
 {
-    *tables_out = (struct tables){NULL};
+    *tables_out = (struct tables){.symbols = NULL};
     for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++) {
         if (dynamic->d_tag == DT_SYMTAB)
             tables_out->symbols = (const void *)dynamic->d_un.d_ptr;

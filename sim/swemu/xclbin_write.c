@@ -11,7 +11,7 @@
 #include <uuid/uuid.h>
 #include <xrt/xclbin.h>
 
-#define MAX_UNITS (DLOP_SWEMU_MAX_UNITS * DLOP_SWEMU_N_KERNELS)
+#define MAX_UNITS ((size_t)DLOP_SWEMU_MAX_UNITS * DLOP_SWEMU_N_KERNELS)
 #define UNSIGNED  (-1)
 #define ALIGNMENT 8u
 
@@ -80,7 +80,7 @@ static void free_layout(struct layout *layout)
 
 static bool make_layout(const struct dlop_swemu_image *image, struct layout *layout_out)
 {
-    struct layout layout = {NULL};
+    struct layout layout = {.memories = NULL};
     FILE *file = open_memstream(&layout.metadata, &layout.metadata_bytes);
     bool is_written = file != NULL;
 

@@ -194,7 +194,7 @@ static void fill(struct kit *kit, struct random_state *random, const struct phot
 
 static void run_rounds(const struct photo *photos, u32 n_photos)
 {
-    struct card cards[MAX_DEVICES] = {{NULL}};
+    struct card cards[MAX_DEVICES] = {{.device = NULL}};
     struct kit kit;
 
     kit_open(&kit, &plain, NULL);
