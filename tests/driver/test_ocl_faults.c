@@ -251,8 +251,10 @@ static void a_broken_source_is_reported_with_its_place(void **state)
     assert_null(device);
     assert_int_equal(heard.n_lost, 0);
     assert_in_range(heard.n_notes, 2, 7);
-    assert_non_null(strstr(heard.text, "does not build the kernels: CL_BUILD_PROGRAM_FAILURE"));
-    assert_non_null(strstr(heard.text, "hw/core/broken.h:7"));
+    /* One vendor's compiler ignores #line and counts the text's own lines. */
+    if (!strstr(heard.text, "does not build the kernels: CL_BUILD_PROGRAM_FAILURE") ||
+        (!strstr(heard.text, "hw/core/broken.h:7") && !strstr(heard.text, "<kernel>:2")))
+        fail_msg("reported: %s", heard.text);
 }
 
 static void a_missing_kernel_is_named(void **state)
