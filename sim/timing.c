@@ -170,9 +170,13 @@ static u64 pace(const struct dlop_timing_engine *engine, const u64 stage[DLOP_TI
     u64 decode =
         MAX(MAX(stage[DLOP_TIMING_UNSTUFF], stage[DLOP_TIMING_HAND_OVER]), stage[DLOP_TIMING_IDCT]);
     u64 paint = MAX(stage[DLOP_TIMING_COLOUR], stage[DLOP_TIMING_X_AXIS]);
-    u64 finish = stage[DLOP_TIMING_Y_AXIS] + MAX(stage[DLOP_TIMING_PACK], stage[DLOP_TIMING_STORE]);
+    u64 emit = MAX(stage[DLOP_TIMING_PACK], stage[DLOP_TIMING_STORE]);
+    u64 finish = stage[DLOP_TIMING_Y_AXIS] + emit;
     u32 slowest = dlop_timing_slowest_stage(stage);
 
+    if (engine->is_serial)
+        return stage[DLOP_TIMING_FETCH] + stage[DLOP_TIMING_TABLES] + decode + paint +
+               MAX(stage[DLOP_TIMING_Y_AXIS], emit);
     if (!engine->is_as_written)
         return MAX(stage[slowest], stage[DLOP_TIMING_HAND_OVER]);
     return MAX(stage[DLOP_TIMING_FETCH],

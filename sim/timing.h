@@ -91,6 +91,7 @@ struct dlop_timing_engine {
     u32 launch_clocks; /* 0..: start of a launch as the host sees it */
     u32 jobs_per_launch;
     u32 drains;        /* 1: a job enters when the last one has left; 0: they follow each other */
+    u32 is_serial;     /* 1: check, decode, first pass and second pass of a wave do not overlap */
     u32 is_as_written; /* 1: the loops of hw/top with one turn per clock, nothing unrolled, nothing
                           widened; of the widths above only the entropy stage's count */
 };
@@ -144,10 +145,12 @@ u64 dlop_timing_entropy_of_bytes(u64 jpeg_bytes);
 
 /* Engines by number, null past the last: DLOP_TIMING_PLANNED is what hw/top is written for, with
  * loops unrolled and ports widened as far as the widths say; DLOP_TIMING_AS_WRITTEN is its text
- * without any of that; the others are published decoders, as far as their sources say. */
+ * without any of that; DLOP_TIMING_IN_SERIES is the planned one where a tool does not let the
+ * processes of a wave overlap; the others are published decoders, as far as their sources say. */
 enum dlop_timing_engine_number {
     DLOP_TIMING_PLANNED,
     DLOP_TIMING_AS_WRITTEN,
+    DLOP_TIMING_IN_SERIES,
     DLOP_TIMING_VITIS_L1,
     DLOP_TIMING_VITIS_L2,
     DLOP_TIMING_CORE_JPEG,

@@ -58,6 +58,29 @@ static const struct dlop_timing_engine engines[] = {
         .is_as_written = 1,
     },
     {
+        .name = "in series",
+        .clock_hz = 300000000,
+        .bus_bytes = 64,
+        .table_clocks = 1296, /* 16 lengths, 256 symbols, 1024 entries of the lookup */
+        .unstuff_bytes = 1,
+        .contexts = 4,
+        .symbol_clocks = 4,
+        .lookup_bits = 10,
+        .long_turns = 0,
+        .idct_clocks = 8,
+        .colour_px = 4,
+        .x_px = 4,
+        .x_outputs = 2,
+        .x_taps_log2 = 2,
+        .y_px = 2,
+        .y_taps_log2 = 2,
+        .pack_px = 2,
+        .fill_rows = 3,
+        .launch_clocks = 30000,
+        .jobs_per_launch = 64,
+        .is_serial = 1,
+    },
+    {
         /* Header of Vitis_Libraries codec L1: one symbol per clock, 9-bit table, codes beyond it
          * over four more clocks, wide values over one more. Entropy stage only. */
         .name = "vitis-l1",
@@ -287,6 +310,12 @@ static const struct dlop_timing_assumption assumptions[] = {
      "the next of an image",
      "length-and-shift path alone in hand-written RTL (Yosys): 2.8 ns with three contexts, 5.1 ns "
      "with one. An open C-to-RTL tool, which does not pipeline loops, took 7.2 to 10.2 clocks",
+     DLOP_TIMING_ASSUMED},
+    {"contexts hide the loop", "a tool sees that turns 1 to 3 apart never touch the same stream",
+     "no DEPENDENCE pragma says so yet; without it the loop has the interval of one stream",
+     DLOP_TIMING_ASSUMED},
+    {"waves overlap", "one is decoded while the one before it is resampled",
+     "processes share ports and arrays, which a tool may refuse or put in series",
      DLOP_TIMING_ASSUMED},
     {"clock", "300 MHz", "default of the shells; Vitis codec L1 and L2 reached 270 and 243 MHz",
      DLOP_TIMING_ASSUMED},

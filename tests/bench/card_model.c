@@ -47,6 +47,7 @@ struct report {
     struct dlop_timing_load load[ARRANGEMENT_COUNT][DLOP_TIMING_MODE_COUNT][N_TYPES];
     struct dlop_timing_load loop[DLOP_TIMING_MODE_COUNT][N_LOOPS]; /* in waves, u8 */
     struct dlop_timing_load written;                               /* in waves, cold, f32 */
+    struct dlop_timing_load series[DLOP_TIMING_MODE_COUNT];        /* in waves, f32 */
     struct dlop_timing_load whole[DLOP_TIMING_ENGINE_COUNT];       /* whole files */
     u64 jpeg_bytes, symbols, blocks, whole_symbols, whole_blocks, pixels;
 };
@@ -205,6 +206,9 @@ static void add_wave(const struct machine *machine, u32 first, u32 n_jobs, u32 a
     const struct counted *jobs = &machine->jobs[first];
 
     for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
+        if (arrangement == WAVES)
+            add_jobs(jobs, n_jobs, mode, 0, dlop_timing_engine_at(DLOP_TIMING_IN_SERIES),
+                     &report->series[mode]);
         for (u32 t = 0; t < N_TYPES; t++)
             add_jobs(jobs, n_jobs, mode, t, engine, &report->load[arrangement][mode][t]);
         for (u32 i = 0; i < N_LOOPS && arrangement == WAVES; i++) {
@@ -353,6 +357,9 @@ static void print_stages(const struct report *report)
         if (i == WAVES)
             print_rate(&report->written);
     }
+    printf("\n%-14s", "in series");
+    for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++)
+        print_rate(&report->series[mode]);
     printf("\nin waves, if the entropy loop takes N clocks per symbol (1 is ASSUMED):");
     for (u32 i = 0; i < N_LOOPS; i++) {
         printf("\n%-14u", loops[i]);
@@ -523,9 +530,12 @@ static void print_json(const struct report *report, u32 n_draws)
         const struct dlop_timing_load *load = &report->load[WAVES][mode][0];
         json_object_set_new(
             modes, dlop_timing_mode_name(mode),
-            json_pack("{s:o,s:f,s:I}", "stage_clocks", json_of_stages(load), "image_clocks",
+            json_pack("{s:o,s:f,s:I,s:I}", "stage_clocks", json_of_stages(load), "image_clocks",
                       mean(load->cycles, load->n_jobs), "images_per_s",
-                      (json_int_t)images_per_s(dlop_timing_engine_at(DLOP_TIMING_PLANNED), load)));
+                      (json_int_t)images_per_s(dlop_timing_engine_at(DLOP_TIMING_PLANNED), load),
+                      "images_per_s_in_series",
+                      (json_int_t)images_per_s(dlop_timing_engine_at(DLOP_TIMING_PLANNED),
+                                               &report->series[mode])));
     }
     json_object_set_new(
         modes, "cold, as written",

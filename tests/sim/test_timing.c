@@ -207,6 +207,27 @@ static void loops_as_written(void **state)
     assert_int_equal(predict(&work, &engine).total, 5110);
 }
 
+/* Each process at the pace of its slowest stage, one after the other. */
+static void processes_in_series(void **state)
+{
+    (void)state;
+    struct dlop_timing_engine engine = unit;
+    struct dlop_timing_work work = {
+        .counts = {.table_entries = 2048, .fetched_bytes = 500, .symbols = 700, .source_px = 90},
+        .read_bytes = 1000,
+        .write_bytes = 40,
+        .x = {1, 80, {70, 0, 0, 0, 0}},
+        .y = {1, 1, {30, 0, 0, 0, 0}}};
+
+    assert_int_equal(predict(&work, &engine).total, 1000);
+    engine.is_serial = 1;
+    assert_int_equal(predict(&work, &engine).total, 1000 + 2 + 700 + 90 + 40);
+    work.y.steps[0] = 60;
+    work.x.steps[0] = 100;
+    work.counts.fetched_bytes = 800;
+    assert_int_equal(predict(&work, &engine).total, 1000 + 2 + 800 + 100 + 60);
+}
+
 /* 100 pixels of 3 channels to f32: 300 bytes in, 1,200 out. */
 static void tensor_jobs(void **state)
 {
@@ -337,7 +358,10 @@ static void more_work_takes_no_less_time(void **state)
 
         random_work(&random, &work);
         more = work;
-        *grown[which] += random_u32(&random) % 1000000;
+        u32 growth = random_u32(&random) % 1000000;
+        *grown[which] += growth;
+        if (which == 0) /* bytes of a scan are read as well */
+            more.read_bytes += growth;
         if (predict(&more, engine).total < predict(&work, engine).total)
             RANDOM_FAIL(&random, "case %u: field %zu", i, which);
     }
@@ -455,6 +479,7 @@ int main(void)
         cmocka_unit_test(fill_and_launch),
         cmocka_unit_test(nothing_to_do_takes_no_time),
         cmocka_unit_test(loops_as_written),
+        cmocka_unit_test(processes_in_series),
         cmocka_unit_test(tensor_jobs),
         cmocka_unit_test(a_wave_goes_at_the_pace_of_its_busiest_stream),
         cmocka_unit_test(a_balanced_wave_equals_its_jobs),
