@@ -1,9 +1,10 @@
 /* A program that uses a card through XRT: random jobs over photographs, on every device, checked
  * against the plain reference to the bit.
  *
- *   host [--devices N] [--rounds N] [--forget-sync] [--endless]
+ *   host [--devices N] [--rounds N] [--forget-sync] [--peer] [--endless]
  *
- * --forget-sync leaves out the copy of the input to the card. --endless says "ready" and goes on
+ * --forget-sync leaves out the copy of the input to the card. --peer lets the second card read its
+ * input in the memory of the first. --endless says "ready" and goes on
  * until somebody ends it. It runs under sim/swemu/run, which names the card image in DLOP_XCLBIN.
  */
 #include <argp.h>
@@ -28,6 +29,7 @@ static struct {
     u32 n_devices;
     u32 n_rounds;
     bool forgets_sync;
+    bool is_peer;
     bool is_endless;
 } options = {.n_devices = 1, .n_rounds = 1};
 
@@ -134,6 +136,25 @@ static void open_units(struct card *card, const struct kit *kit)
     open_unit(card->device, kit, "dlop_tensor:{dlop_tensor_1}", &card->tensor);
 }
 
+/* One buffer for the input of both: in the first card's memory, and the second card reads it there.
+ */
+static void share_input(struct unit *first, xrtDeviceHandle device, struct unit *second,
+                        xrtDeviceHandle second_device)
+{
+    const xrtMemoryGroup group = (xrtMemoryGroup)xrtKernelArgGroupId(first->kernel, IN);
+
+    xrtBOFree(first->buffers[IN]);
+    xrtBOFree(second->buffers[IN]);
+    first->buffers[IN] = xrtBOAlloc(device, first->n_bytes[IN], XRT_BO_FLAGS_P2P, group);
+    first->host[IN] = first->buffers[IN] == NULL ? NULL : xrtBOMap(first->buffers[IN]);
+    if (first->host[IN] == NULL)
+        die("no buffer for peers");
+    second->buffers[IN] = xrtBOImport(second_device, xrtBOExport(first->buffers[IN]));
+    if (second->buffers[IN] == NULL)
+        die("xrtBOImport");
+    second->host[IN] = first->host[IN];
+}
+
 /* Run the jobs that the kernel takes, and merge their outputs and completions into the kit. */
 static void run_unit(struct card *card, struct unit *unit, struct kit *kit, bool wants_tensors)
 {
@@ -157,7 +178,8 @@ static void run_unit(struct card *card, struct unit *unit, struct kit *kit, bool
     memcpy(unit->host[CONSTANTS], kit->constants.host, kit->constants.size_bytes);
     memcpy(unit->host[OUT], kit->out.host, kit->out.size_bytes);
     memcpy(unit->host[JOBS], jobs, n * sizeof(jobs[0]));
-    if (!options.forgets_sync)
+    /* The host writes to memory that peers read. */
+    if (!options.forgets_sync && !options.is_peer)
         sync_buffer(unit, IN, XCL_BO_SYNC_BO_TO_DEVICE);
     sync_buffer(unit, CONSTANTS, XCL_BO_SYNC_BO_TO_DEVICE);
     sync_buffer(unit, OUT, XCL_BO_SYNC_BO_TO_DEVICE);
@@ -203,6 +225,8 @@ static void run_rounds(const struct photo *photos, u32 n_photos)
         open_card(&cards[i], i);
     for (u32 i = 0; i < options.n_devices; i++)
         open_units(&cards[i], &kit);
+    if (options.is_peer)
+        share_input(&cards[0].image, cards[0].device, &cards[1].image, cards[1].device);
     for (u32 round = 0; round < options.n_rounds || options.is_endless; round++) {
         for (u32 i = 0; i < options.n_devices; i++) {
             struct random_state random = random_start(random_seed() + round * MAX_DEVICES + i);
@@ -216,7 +240,8 @@ static void run_rounds(const struct photo *photos, u32 n_photos)
             fflush(stdout);
         }
     }
-    for (u32 i = 0; i < options.n_devices; i++) {
+    /* What was imported before what it was imported from. */
+    for (u32 i = options.n_devices; i-- > 0;) {
         close_unit(&cards[i].image);
         close_unit(&cards[i].tensor);
         xrtDeviceClose(cards[i].device);
@@ -248,6 +273,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case 'f':
         options.forgets_sync = true;
         return 0;
+    case 'p':
+        options.is_peer = true;
+        options.n_devices = 2;
+        return 0;
     case 'e':
         options.is_endless = true;
         return 0;
@@ -258,11 +287,10 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-    static const struct argp_option known[] = {{"devices", 'd', "N", 0, "", 0},
-                                               {"rounds", 'r', "N", 0, "", 0},
-                                               {"forget-sync", 'f', 0, 0, "", 0},
-                                               {"endless", 'e', 0, 0, "", 0},
-                                               {0}};
+    static const struct argp_option known[] = {
+        {"devices", 'd', "N", 0, "", 0},   {"rounds", 'r', "N", 0, "", 0},
+        {"forget-sync", 'f', 0, 0, "", 0}, {"peer", 'p', 0, 0, "", 0},
+        {"endless", 'e', 0, 0, "", 0},     {0}};
     static const struct argp argp = {known, parse, NULL, NULL, NULL, NULL, NULL};
     struct photo photos[N_PHOTOS];
 

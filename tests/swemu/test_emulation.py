@@ -79,6 +79,13 @@ def test_two_devices_in_one_process(mode):
     assert "2 devices, 1 rounds, all equal" in done.stdout
 
 
+def test_a_card_reads_the_memory_of_another():
+    """Peers are there in software emulation only."""
+    done = run(HOST, "--peer", "--rounds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "2 devices, 2 rounds, all equal" in done.stdout
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_strict_mode_shows_a_forgotten_sync(mode):
     options = ["--strict", "--mode", mode]
