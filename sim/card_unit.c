@@ -95,13 +95,11 @@ static void signal_host(struct dlop_card *card, u64 tag, s32 status)
     pthread_mutex_lock(&card->lock);
 }
 
-static u32 defer(struct dlop_card *card, const struct dlop_card_deferred *deferred)
+/* There must be room. */
+static void defer(struct dlop_card *card, const struct dlop_card_deferred *deferred)
 {
-    if (card->n_deferred == CARD_MAX_DEFERRED)
-        return 0;
     card->deferred[card->n_deferred++] = *deferred;
     pthread_cond_broadcast(&card->wake); /* one may sleep for longer */
-    return 1;
 }
 
 /* Signal one command that is due: 1 when there was one. */
