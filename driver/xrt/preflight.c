@@ -261,11 +261,12 @@ dlop_status dlop_xrt_preflight(const struct dlop_xrt_settings *settings,
     memset(plan_out, 0, sizeof *plan_out);
     status = find_program(settings, plan_out);
     if (status == DLOP_OK)
-        status = find_library(settings, plan_out);
-    if (status == DLOP_OK)
         status = find_mode(plan_out);
     if (status == DLOP_OK && !is_emulated(plan_out))
         status = find_cards(settings, plan_out);
+    /* Starts a program: not where there is no card anyway. */
+    if (status == DLOP_OK)
+        status = find_library(settings, plan_out);
     if (status == DLOP_OK)
         status = check_xilinx_xrt(plan_out);
     if (status == DLOP_OK && is_emulated(plan_out))
