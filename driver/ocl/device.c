@@ -8,7 +8,6 @@
  */
 #include "driver/ocl/device.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "driver/ocl/ocl.h"
 #include "driver/ocl/program.h"
 #include "driver/ocl/settings.h"
+#include "driver/ocl/signals.h"
 #include "driver/ocl/slot.h"
 #include "hw/core/image.h"
 
@@ -224,16 +224,6 @@ static void ocl_close(struct dlop_device **device_in_out)
 
 /* ---- open ---- */
 
-/* Signals are blocked while threads are made, here and inside OpenCL, so that the program's
- * handlers run on its own threads. */
-static void block_signals(sigset_t *before_out)
-{
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, before_out);
-}
-
 static dlop_status start_workers(struct dlop_device *device)
 {
     for (uint32_t i = 0; i < DLOP_OCL_SLOTS; i++) {
@@ -309,12 +299,12 @@ dlop_status dlop_ocl_open(const struct dlop_ocl_parts *parts, const struct dlop_
     struct dlop_device *device = NULL;
     char reason[160] = "";
     uint32_t n_devices;
-    sigset_t before;
+    struct dlop_ocl_signals before;
     dlop_status status = new_device(parts, cfg, &device);
 
     if (status != DLOP_OK)
         return status;
-    block_signals(&before);
+    dlop_ocl_signals_guard(&before);
     status =
         dlop_ocl_find(parts->api, cfg->index, &device->found, &n_devices, reason, sizeof reason);
     if (status == DLOP_OK)
@@ -328,7 +318,7 @@ dlop_status dlop_ocl_open(const struct dlop_ocl_parts *parts, const struct dlop_
         status = dlop_ocl_program_build(device, parts);
     if (status == DLOP_OK)
         status = start_workers(device);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    dlop_ocl_signals_restore(&before);
     if (status == DLOP_OK)
         *device_out = device;
     else
@@ -359,9 +349,9 @@ static dlop_status ocl_probe(struct dlop_device_info *info_out)
     struct dlop_device_info info = {.name = "ocl", .is_emulation = true};
     const struct dlop_ocl_api *api;
     struct dlop_ocl_found found;
-    sigset_t before;
+    struct dlop_ocl_signals before;
 
-    block_signals(&before); /* platforms start threads when they are first asked */
+    dlop_ocl_signals_guard(&before); /* platforms start when they are first asked */
     if (dlop_ocl_api_get(&api, info.missing, sizeof info.missing) == DLOP_OK &&
         dlop_ocl_find(api, 0, &found, &info.n_devices, info.missing, sizeof info.missing) ==
             DLOP_OK) {
@@ -372,7 +362,7 @@ static dlop_status ocl_probe(struct dlop_device_info *info_out)
         snprintf(info.description, sizeof info.description, "%.60s, %.40s %.20s", found.name,
                  found.platform_name, found.driver_version);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    dlop_ocl_signals_restore(&before);
     *info_out = info;
     return DLOP_OK;
 }

@@ -2,6 +2,7 @@
 ifeq ($(HAVE_opencl),yes)
 LIB_SRCS += driver/ocl/device.c driver/ocl/api.c driver/ocl/find.c driver/ocl/settings.c
 LIB_SRCS += driver/ocl/program.c driver/ocl/cache.c driver/ocl/memory.c driver/ocl/slot.c
+LIB_SRCS += driver/ocl/signals.c
 
 # The kernels' source, as text inside the library.
 GEN_SRCS += driver/ocl/kernels.c

@@ -2,6 +2,7 @@
  * functions of which some are replaced; everything else is the machine's real OpenCL. */
 #include "tests/driver/ocl_kit.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,6 +197,63 @@ static void a_forked_child_does_not_ask_opencl(void **state)
     assert_int_equal(waitpid(child, &wait_status, 0), child);
     assert_true(WIFEXITED(wait_status));
     assert_int_equal(WEXITSTATUS(wait_status), 0);
+}
+
+/* ---- signals ---- */
+
+static void on_interrupt(int number)
+{
+    (void)number;
+}
+
+/* In a program that has not used OpenCL yet: 0, or the first signal whose handler is another one
+ * after a device was asked for, opened, used and closed. */
+static int signals_main(void)
+{
+    static struct sigaction before[NSIG], after[NSIG];
+    const struct dlop_ocl_api *api = NULL;
+    struct random_state random = random_start(1);
+    struct dlop_device *device = NULL;
+    struct dlop_device_info info;
+    char reason[160];
+    struct kit kit;
+
+    signal(SIGINT, on_interrupt);
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, NULL, &before[i]);
+    assert_int_equal(dlop_ocl_driver.probe(&info), DLOP_OK);
+    assert_int_equal(dlop_ocl_api_get(&api, reason, sizeof reason), DLOP_OK);
+    assert_int_equal(ocl_open_with(api, ocl_tiny_source, NULL, NULL, NULL, &device), DLOP_OK);
+    kit_open(&kit, &dlop_ocl_driver, device);
+    kit_add(&kit, &random, &photos[0], DLOP_JOB_PIXELS);
+    kit_submit(&kit);
+    kit_wait(&kit);
+    kit_close(&kit);
+    dlop_ocl_driver.close(&device);
+    for (int i = 1; i < NSIG; i++)
+        if (!sigaction(i, NULL, &after[i]) && after[i].sa_handler != before[i].sa_handler)
+            return i;
+    return 0;
+}
+
+static void signals_stay_the_programs(void **state)
+{
+    (void)state;
+    char scratch[64];
+    int wait_status;
+    pid_t child;
+
+    ocl_scratch_make(scratch);
+    child = fork();
+    if (child == 0) {
+        setenv("XDG_CACHE_HOME", scratch, 1); /* so that there is something to compile */
+        execl("/proc/self/exe", "test_ocl_faults", "signals", NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    assert_int_equal(WEXITSTATUS(wait_status), 0);
+    ocl_scratch_remove(scratch);
 }
 
 /* ---- settings ---- */
@@ -495,7 +553,7 @@ static void a_hung_device_times_out(void **state)
     assert_null(device);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_library_is_named),
@@ -503,6 +561,7 @@ int main(void)
         cmocka_unit_test(what_a_device_lacks_is_named),
         cmocka_unit_test(xilinx_without_its_environment_is_not_asked),
         cmocka_unit_test(a_forked_child_does_not_ask_opencl),
+        cmocka_unit_test(signals_stay_the_programs),
         cmocka_unit_test(settings_are_read_and_checked),
         cmocka_unit_test(a_broken_source_is_reported_with_its_place),
         cmocka_unit_test(a_missing_kernel_is_named),
@@ -511,13 +570,15 @@ int main(void)
         cmocka_unit_test(a_hung_device_times_out),
     };
 
-    real = ocl_api();
-    if (!real)
-        return 77;
     n_photos = kit_load_photos(photos, 4);
     if (!n_photos) {
         printf("SKIP photos: no photographs; run make photos\n");
         return 77;
     }
+    if (argc > 1 && !strcmp(argv[1], "signals"))
+        return signals_main();
+    real = ocl_api();
+    if (!real)
+        return 77;
     return cmocka_run_group_tests_name("driver/ocl faults", tests, NULL, NULL);
 }
