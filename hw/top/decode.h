@@ -47,7 +47,7 @@ DLOP_STEP s32 dlop_top_build_tables(const struct dlop_jpeg_frame *frame,
         if (status == DLOP_OK)
             status = dlop_huff_build(&frame->huff[scan->ac_table[entry]], DLOP_HUFF_AC,
                                      &tables_out->huff[table + 1]);
-        counts->table_entries += 2 * DLOP_HUFF_LOOKUP_ENTRIES;
+        counts->table_entries += 2 * (u64)DLOP_HUFF_LOOKUP_ENTRIES;
     }
     return status;
 }

@@ -49,7 +49,7 @@ DLOP_STEP void dlop_top_upsample(const u8 *scratch, const struct dlop_component_
     first -= first < support ? 0 : support;
     last = dlop_min_u32(last + support, geometry->width_samples - 1);
     column = plane->at + (first - plane->first_x);
-    if (geometry->ratio_y == 2) {
+    if (kind == DLOP_UPSAMPLE_H2V2 || kind == DLOP_UPSAMPLE_H1V2) {
         far_y = dlop_upsample_beside(strip->y_px, geometry->height_samples);
         n_far = last - first + 1;
     }
@@ -93,7 +93,7 @@ DLOP_STEP void dlop_top_jpeg_strip(const u8 *scratch, const struct dlop_top_job 
     u8 first[DLOP_TOP_STRIP_PX], second[DLOP_TOP_STRIP_PX], third[DLOP_TOP_STRIP_PX];
 
     dlop_top_upsample(scratch, &slot->geometry.component[0], &slot->plane[0], strip, first);
-    if (slot->frame.n_components == DLOP_JPEG_MAX_COMPONENTS) {
+    if (slot->frame.colour != DLOP_JPEG_GREY) {
         dlop_top_upsample(scratch, &slot->geometry.component[1], &slot->plane[1], strip, second);
         dlop_top_upsample(scratch, &slot->geometry.component[2], &slot->plane[2], strip, third);
     }
@@ -105,13 +105,19 @@ DLOP_STEP void dlop_top_pixels(const u8 *in, u64 at, u32 n_channels, u32 n_px,
                                u8 rgbx_out[DLOP_TOP_STRIP_PX * DLOP_RGBX_BYTES])
 {
     u8 pixels[DLOP_TOP_STRIP_PX * DLOP_MAX_CHANNELS];
-    u32 i;
+    u32 i, c;
 
-    for (i = 0; i < DLOP_TOP_STRIP_PX * DLOP_MAX_CHANNELS; i++) {
+    for (i = 0; i < DLOP_TOP_STRIP_PX; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (i >= n_px * n_channels)
+        u64 from = (u64)i * n_channels;
+
+        if (i >= n_px)
             break;
-        pixels[i] = in[at + i];
+        for (c = 0; c < DLOP_MAX_CHANNELS; c++) {
+            DLOP_HLS(UNROLL)
+            if (c == 0 || n_channels == DLOP_MAX_CHANNELS)
+                pixels[from + c] = in[at + from + c];
+        }
     }
     dlop_colour_pixels_row(pixels, n_channels, n_px, rgbx_out);
 }
