@@ -51,6 +51,11 @@ TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c
 TEST_SRCS += tests/vectors/test_vectors.c
 TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
 
+# Devices of a run: words of --device, self-test, context.
+TEST_SRCS += tests/unit/test_devices.c
+$(B)/tests/unit/test_devices: $(B)/tests/driver/fake.o
+TEST_LIBS_tests/unit/test_devices := $(B)/libdlop.a
+
 # Programs that time parts of the library; not tests.
 TEST_LIBS_tests/bench/decode_bench := -lturbojpeg -ljpeg
 TEST_LIBS_tests/bench/card_model := -ljansson

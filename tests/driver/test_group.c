@@ -299,19 +299,25 @@ static void a_named_resort_shares_too(void **state)
 static void jobs_outside_their_buffers_are_the_resorts(void **state)
 {
     (void)state;
+    const struct dlop_axis axis = {.n_out = 4, .n_taps = 1, .precision_bits = 8};
+
     open_group(1, false);
-    struct work *work = make_work(6, random_seed());
+    struct work *work = make_work(8, random_seed());
     work->jobs[1].x_axis_offset = work->in.size_bytes - 20; /* a table that does not fit */
-    memset((uint8_t *)work->in.host + work->jobs[1].x_axis_offset, 0x7f, 20);
+    memcpy((uint8_t *)work->in.host + work->jobs[1].x_axis_offset, &axis, sizeof axis);
     work->jobs[2].x_axis_offset = 3;
-    work->jobs[4].x_axis_offset += 1;
-    /* The fake computes them all the same: what it reads is there. */
-    work->jobs[1].src_width_px = work->jobs[2].src_width_px = FAKE_DAMAGED_WIDTH_PX;
+    work->jobs[4].x_axis_offset = UINT64_MAX - 3;
+    work->jobs[5].in_bytes = UINT64_MAX;
+    work->jobs[7].out_offset = work->out.size_bytes - 1;
+    work->jobs[3].pack_offset = work->constants.size_bytes;
+    for (uint32_t i = 1; i < 8; i++) /* the fake touches nothing then */
+        if (i != 6)
+            work->jobs[i].src_width_px = FAKE_DAMAGED_WIDTH_PX;
     submit(work);
     wait_done(work);
     check_work(work);
-    assert_int_equal(records_of(1), 3);
-    assert_int_equal(records_of(RESORT), 3);
+    assert_int_equal(records_of(1), 2);
+    assert_int_equal(records_of(RESORT), 6);
     free_work(work);
     close_group();
 }
