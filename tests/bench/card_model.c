@@ -136,7 +136,7 @@ static void count(struct machine *machine, const struct dlop_plan *plan, const s
                            .src_channels = frame->n_components,
                            .in_bytes = photo->source_bytes};
     struct dlop_drawn drawn;
-    size_t tables_bytes;
+    size_t tables_bytes = 0;
 
     if (dlop_draw_record(plan->cfg.ops, plan->cfg.n_ops, &machine->rules, &machine->rng,
                          frame->width_px, frame->height_px, &drawn) != DLOP_OK ||

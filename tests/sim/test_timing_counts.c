@@ -41,7 +41,7 @@ static s32 count(const struct dlop_job *job, struct dlop_image_memory *memory)
 /* What coded one picture of a single scan, MCU by MCU. */
 struct oracle_counts {
     u32 mcus_x, mcus_y, blocks_per_mcu;
-    u64 symbols[MAX_MCUS], coefficients[MAX_MCUS];
+    u64 symbols[MAX_MCUS], coefficients[MAX_MCUS], packed_bytes[MAX_MCUS];
 };
 
 /* The usual coding of a block: DC, one symbol per value and per 16 zeros before it, EOB where the
@@ -64,6 +64,23 @@ static void oracle_add_block(const JCOEF *block, struct oracle_counts *counts, u
     counts->symbols[mcu] += n_zeros > 0;
 }
 
+/* The packed form: three bytes, a mask up to the last value, values of 4, 8 or 16 bits. */
+static u64 oracle_packed_bytes(const JCOEF *block)
+{
+    u32 n_values = 0, last = 0;
+    s32 least = 0, most = 0;
+
+    for (u32 k = 1; k < 64; k++) {
+        s32 value = block[oracle_natural_order[k]];
+        n_values += value != 0;
+        last = value != 0 ? k : last;
+        least = value < least ? value : least;
+        most = value > most ? value : most;
+    }
+    u32 bits = least >= -8 && most <= 7 ? 4 : least >= -128 && most <= 127 ? 8 : 16;
+    return 3 + (last + 7) / 8 + (n_values * bits + 7) / 8;
+}
+
 static void oracle_add_component(struct jpeg_decompress_struct *cinfo, int component,
                                  jvirt_barray_ptr blocks, struct oracle_counts *counts)
 {
@@ -74,8 +91,11 @@ static void oracle_add_component(struct jpeg_decompress_struct *cinfo, int compo
     counts->blocks_per_mcu += h * v;
     for (u32 y = 0; y < counts->mcus_y * v; y++) {
         JBLOCKARRAY row = cinfo->mem->access_virt_barray((j_common_ptr)cinfo, blocks, y, 1, FALSE);
-        for (u32 x = 0; x < counts->mcus_x * h; x++)
-            oracle_add_block(row[0][x], counts, y / v * counts->mcus_x + x / h);
+        for (u32 x = 0; x < counts->mcus_x * h; x++) {
+            u32 mcu = y / v * counts->mcus_x + x / h;
+            oracle_add_block(row[0][x], counts, mcu);
+            counts->packed_bytes[mcu] += oracle_packed_bytes(row[0][x]);
+        }
     }
 }
 
@@ -192,6 +212,29 @@ static u64 sum_of(const u64 *values, const struct oracle_counts *oracle, const u
     return sum;
 }
 
+/* Bytes of each mode for the identity over rect: what all read is the job, the frame and the axis
+ * tables; what all write is the pixels and the completion. */
+static void check_bytes(const struct photo *photo, const u32 rect[4], u64 packed_bytes,
+                        u64 index_bytes)
+{
+    u64 common = 128 + 2792 + DLOP_AXIS_BYTES(rect[2], 1) + DLOP_AXIS_BYTES(rect[3], 1);
+    u64 own[DLOP_TIMING_MODE_COUNT] = {work[0].counts.fetched_bytes,
+                                       work[1].counts.fetched_bytes + index_bytes, packed_bytes};
+
+    for (u32 mode = 0; mode < DLOP_TIMING_MODE_COUNT; mode++) {
+        u64 pixels = (u64)rect[2] * rect[3];
+        u64 sent =
+            mode == DLOP_TIMING_COLD ? common - 2792 + photo->jpeg_bytes : common + own[mode];
+
+        assert_int_equal(work[mode].read_bytes, common + own[mode]);
+        assert_int_equal(work[mode].host_in_bytes, sent);
+        assert_int_equal(work[mode].write_bytes, 3 * pixels + 32);
+        assert_int_equal(work[mode].host_out_bytes, 3 * pixels + 32);
+        assert_int_equal(work[mode].scratch_bytes,
+                         64 * work[mode].counts.blocks_transformed + 4 * pixels);
+    }
+}
+
 static void check_crop(const struct photo *photo, const struct oracle_counts *oracle,
                        const u32 rect[4], const struct random_state *random)
 {
@@ -223,6 +266,8 @@ static void check_crop(const struct photo *photo, const struct oracle_counts *or
     assert_int_equal(work[DLOP_TIMING_COEFFICIENTS].counts.blocks_transformed,
                      cold->blocks_transformed);
     assert_true(from_index->fetched_bytes <= cold->fetched_bytes + indexed[1] + y[1]);
+    check_bytes(photo, rect, sum_of(oracle->packed_bytes, oracle, x, y),
+                (u64)(y[1] - y[0]) * DLOP_TIMING_INDEX_BYTES);
 }
 
 static void symbols_equal_libjpegs_coefficients(void **state)
