@@ -101,8 +101,9 @@ static void open_and_close_leave_nothing(void **state)
         suite_driver->close(&device);
         assert_null(device);
     }
-    assert_int_equal(kit_count_proc("task"), n_threads_before);
-    assert_int_equal(kit_count_proc("fd"), n_fds_before);
+    /* Not more; fewer where a vendor's library ended what its first use had started. */
+    assert_in_range(kit_count_proc("task"), 1, n_threads_before);
+    assert_in_range(kit_count_proc("fd"), 1, n_fds_before);
 }
 
 static void close_finishes_what_was_submitted(void **state)
