@@ -9,6 +9,7 @@
 #: OPT=-O0\ -g         optimisation
 #: DLOP_INTRINSICS=0   build without vector intrinsics (1: fail where there are none)
 #: WITH_fuzzer=no      leave an optional part out (yes: fail where it is missing)
+#: JSON=1              make model as JSON
 #: T=kernel            tests of one folder, file or several: T=kernel,python/test_hook.py
 #: TIER=quick          quick, full (quick too) or long (all)
 #: DLOP_REQUIRE=a,b    tests that would skip for want of these fail
