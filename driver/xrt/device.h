@@ -92,8 +92,8 @@ void dlop_xrt_units_stop(struct dlop_device *device);
 /* Kernel for jobs of this kind, of those that have units; DLOP_XRT_N_KERNELS for none. */
 uint32_t dlop_xrt_kernel_for(const struct dlop_device *device, uint32_t kind);
 
-/* device.c: ends the host program and tells the caller, once. Returns the first caller's status, for
- * whoever was waiting for the device; afterwards nothing writes to shared memory any more. */
+/* device.c: ends the host program and tells the caller, once. Returns the first caller's status,
+ * for whoever was waiting for the device; afterwards nothing writes to shared memory any more. */
 dlop_status dlop_xrt_lose(struct dlop_device *device, dlop_status status, const char *text);
 void dlop_xrt_tell(const struct dlop_device *device, uint32_t kind, dlop_status status,
                    uint32_t n_jobs, const char *text);

@@ -55,7 +55,7 @@ static uint32_t kernel_index(const char *name)
 {
     uint32_t i = 0;
 
-    while (i < DLOP_XRT_N_KERNELS && strcmp(kernel_names[i], name))
+    while (i < DLOP_XRT_N_KERNELS && strcmp(kernel_names[i], name) != 0)
         i++;
     return i;
 }
@@ -68,7 +68,7 @@ static bool has_our_arguments(const struct dlop_metadata_kernel *kernel)
         const struct dlop_metadata_argument *argument = &kernel->arguments[i];
         uint32_t qualifier = arguments[i].is_buffer ? DLOP_METADATA_BUFFER : DLOP_METADATA_SCALAR;
 
-        if (strcmp(argument->name, arguments[i].name) || argument->qualifier != qualifier ||
+        if (strcmp(argument->name, arguments[i].name) != 0 || argument->qualifier != qualifier ||
             argument->size_bytes != arguments[i].size_bytes)
             return false;
     }

@@ -63,17 +63,16 @@ static dlop_status control(struct dlop_device *device, struct dlop_xrt_call *cal
     return status;
 }
 
-/* Gives up the memory; of a lost or closed device its host side is gone already. */
-static void destroy(struct dlop_xrt_buffer *buffer)
+/* Gives up the memory, not the reference to the device; of a lost or closed device its host side is
+ * gone already. */
+static void destroy(struct dlop_device *device, struct dlop_xrt_buffer *buffer)
 {
-    struct dlop_device *device = buffer->device;
     struct dlop_xrt_call call = {.request = {.kind = DLOP_XRT_FREE, .buffer = buffer->number}};
 
     if (control(device, &call) == DLOP_OK)
         give_number(device, buffer->number);
     munmap(buffer->shared, buffer->capacity_bytes);
     free(buffer);
-    dlop_xrt_device_release(device);
 }
 
 static dlop_status create(struct dlop_device *device, size_t n_bytes,
@@ -205,6 +204,7 @@ dlop_status dlop_xrt_wrap(struct dlop_device *device, void *host, size_t size_by
 void dlop_xrt_free(struct dlop_device *device, struct dlop_buffer *buffer)
 {
     struct dlop_xrt_buffer *own;
+    bool is_kept;
 
     (void)device;
     if (!buffer)
@@ -220,12 +220,13 @@ void dlop_xrt_free(struct dlop_device *device, struct dlop_buffer *buffer)
         free(own);
         return;
     }
-    atomic_fetch_add(&device->n_references, 1);
     pthread_mutex_lock(&device->control_lock);
-    if (device->is_closed || atomic_load(&device->is_lost) || !keep(device, own))
-        destroy(own);
+    is_kept = !device->is_closed && !atomic_load(&device->is_lost) && keep(device, own);
+    if (!is_kept)
+        destroy(device, own);
     pthread_mutex_unlock(&device->control_lock);
-    dlop_xrt_device_release(device);
+    if (!is_kept)
+        dlop_xrt_device_release(device);
 }
 
 static dlop_status check_range(const struct dlop_device *device, const struct dlop_buffer *buffer,
@@ -269,9 +270,11 @@ void dlop_xrt_memory_drop_cache(struct dlop_device *device)
 {
     pthread_mutex_lock(&device->control_lock);
     for (uint32_t i = 0; i < DLOP_XRT_N_CACHED; i++) {
-        if (device->cached[i])
-            destroy(device->cached[i]);
+        if (!device->cached[i])
+            continue;
+        destroy(device, device->cached[i]);
         device->cached[i] = NULL;
+        atomic_fetch_sub(&device->n_references, 1); /* not the last: the device has its own */
     }
     pthread_mutex_unlock(&device->control_lock);
 }

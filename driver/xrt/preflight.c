@@ -13,6 +13,13 @@
 #include "driver/xrt/host.h"
 #include "driver/xrt/image.h"
 
+/* The program is built where XRT's headers are. */
+#if DLOP_HAVE_XRT
+#define HAS_PROGRAM true
+#else
+#define HAS_PROGRAM false
+#endif
+
 #define CHECK_TIMEOUT_MS 10000
 #define DEVICE_PROGRAM   "data/emulation/unified/cpu_em/generic_pcie/model/genericpciemodel"
 
@@ -69,7 +76,7 @@ static bool find_beside(const char *name, int access_mode, char path_out[PATH_MA
 static dlop_status find_program(const struct dlop_xrt_settings *settings,
                                 struct dlop_xrt_plan *plan)
 {
-    if (!DLOP_HAVE_XRT)
+    if (!HAS_PROGRAM)
         return missing(plan, DLOP_ERR_NO_LIBRARY,
                        "built without XRT's headers; install libxrt-dev and build again");
     snprintf(plan->program, sizeof plan->program, "%s", settings->program);
@@ -100,7 +107,7 @@ static dlop_status find_mode(struct dlop_xrt_plan *plan)
 {
     const char *mode = getenv("XCL_EMULATION_MODE");
 
-    if (mode && strcmp(mode, "sw_emu") && strcmp(mode, "hw_emu"))
+    if (mode && strcmp(mode, "sw_emu") != 0 && strcmp(mode, "hw_emu") != 0)
         return missing(plan, DLOP_ERR_NO_DEVICE,
                        "XCL_EMULATION_MODE=%.20s computes nothing; set sw_emu, hw_emu or none",
                        mode);

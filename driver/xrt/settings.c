@@ -47,7 +47,7 @@ static const char *read_one(const char *text, size_t length, struct dlop_xrt_set
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char *place = (char *)settings + texts[i].offset;
 
-        if (key_length != strlen(texts[i].key) || strncmp(text, texts[i].key, key_length))
+        if (key_length != strlen(texts[i].key) || memcmp(text, texts[i].key, key_length) != 0)
             continue;
         if (value_length >= texts[i].size)
             return "is too long";
