@@ -104,13 +104,18 @@ static bool is_usable(const struct dlop_ocl_api *api, cl_device_id device, char 
 
 /* ---- all of them ---- */
 
+static bool is_cpu(const struct dlop_ocl_api *api, cl_device_id device)
+{
+    return (ask_number(api, device, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU) != 0;
+}
+
 static void describe(const struct dlop_ocl_api *api, cl_platform_id platform, cl_device_id device,
                      struct dlop_ocl_found *found_out)
 {
     *found_out = (struct dlop_ocl_found){
         .platform = platform,
         .device = device,
-        .is_cpu = (ask_number(api, device, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU) != 0,
+        .is_cpu = is_cpu(api, device),
         .is_unified = ask_number(api, device, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0,
         .n_units = (uint32_t)ask_number(api, device, CL_DEVICE_MAX_COMPUTE_UNITS),
         .max_buffer_bytes = ask_number(api, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE),
@@ -126,6 +131,7 @@ struct search {
     const struct dlop_ocl_api *api;
     uint32_t index;
     uint32_t n_devices;
+    bool is_for_cpus; /* this turn counts processors, or all others */
     bool is_found;
     struct dlop_ocl_found *found_out;
     char *reason_out;
@@ -145,7 +151,8 @@ static void search_platform(struct search *search, cl_platform_id platform)
             CL_SUCCESS)
         return;
     for (cl_uint i = 0; i < n_here && i < MAX_DEVICES; i++) {
-        if (!is_usable(api, devices[i], search->reason_out, search->size))
+        if (is_cpu(api, devices[i]) != search->is_for_cpus ||
+            !is_usable(api, devices[i], search->reason_out, search->size))
             continue;
         if (search->n_devices == search->index) {
             describe(api, platform, devices[i], search->found_out);
@@ -169,8 +176,11 @@ dlop_status dlop_ocl_find(const struct dlop_ocl_api *api, uint32_t index,
              "OpenCL driver of your device");
     if (api->GetPlatformIDs(MAX_PLATFORMS, platforms, &n_platforms) != CL_SUCCESS)
         n_platforms = 0;
-    for (cl_uint i = 0; i < n_platforms && i < MAX_PLATFORMS; i++)
-        search_platform(&search, platforms[i]);
+    for (uint32_t turn = 0; turn < 2; turn++) {
+        search.is_for_cpus = turn == 1;
+        for (cl_uint i = 0; i < n_platforms && i < MAX_PLATFORMS; i++)
+            search_platform(&search, platforms[i]);
+    }
     *n_devices_out = search.n_devices;
     if (search.is_found)
         return DLOP_OK;

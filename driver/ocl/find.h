@@ -18,7 +18,7 @@ struct dlop_ocl_found {
 };
 
 /* Count the devices that can run the kernels over all platforms but Xilinx's, and describe number
- * index of them, in the loader's order.
+ * index of them: those that are no processors first, else in the loader's order.
  *
  * n_devices_out: 0 where there is none; reason_out (size bytes) then says what is missing.
  * DLOP_OK; DLOP_ERR_NO_DEVICE: index is beyond the last, *found_out is untouched. Any thread. */

@@ -108,6 +108,55 @@ static void devices_are_counted_over_platforms(void **state)
     assert_non_null(strstr(reason, "pocl-opencl-icd"));
 }
 
+/* The real devices, and behind them one that says that it is a GPU. */
+static int gpu_handle;
+#define GPU ((cl_device_id)(void *)&gpu_handle)
+
+static cl_int CL_API_CALL with_gpu(cl_platform_id platform, cl_device_type type, cl_uint n,
+                                   cl_device_id *devices, cl_uint *n_out)
+{
+    cl_int error = real->GetDeviceIDs(platform, type, n, devices, n_out);
+
+    if (error == CL_SUCCESS && *n_out < n)
+        devices[(*n_out)++] = GPU;
+    return error;
+}
+
+static cl_int CL_API_CALL gpu_info(cl_device_id device, cl_device_info what, size_t size,
+                                   void *value, size_t *size_out)
+{
+    static const cl_device_type type = CL_DEVICE_TYPE_GPU;
+    struct dlop_ocl_found cpu;
+    uint32_t n;
+    char reason[128];
+
+    if (device == GPU && what == CL_DEVICE_TYPE) {
+        memcpy(value, &type, sizeof type);
+        return CL_SUCCESS;
+    }
+    if (device == GPU) {
+        assert_int_equal(dlop_ocl_find(real, 0, &cpu, &n, reason, sizeof reason), DLOP_OK);
+        device = cpu.device;
+    }
+    return real->GetDeviceInfo(device, what, size, value, size_out);
+}
+
+static void processors_come_last(void **state)
+{
+    (void)state;
+    struct dlop_ocl_api api = *real;
+    struct dlop_ocl_found found;
+    uint32_t n;
+    char reason[128];
+
+    api.GetPlatformIDs = one_platform;
+    api.GetDeviceIDs = with_gpu;
+    api.GetDeviceInfo = gpu_info;
+    assert_int_equal(dlop_ocl_find(&api, 0, &found, &n, reason, sizeof reason), DLOP_OK);
+    assert_true(n >= 2);
+    assert_false(found.is_cpu);
+}
+
 static void what_a_device_lacks_is_named(void **state)
 {
     (void)state;
@@ -558,6 +607,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_library_is_named),
         cmocka_unit_test(devices_are_counted_over_platforms),
+        cmocka_unit_test(processors_come_last),
         cmocka_unit_test(what_a_device_lacks_is_named),
         cmocka_unit_test(xilinx_without_its_environment_is_not_asked),
         cmocka_unit_test(a_forked_child_does_not_ask_opencl),
