@@ -28,8 +28,11 @@ DLOP_STEP s32 dlop_dequantise_block(const struct dlop_coef_block *block, const u
     s32 status = DLOP_OK;
     u32 i;
 
+    DLOP_HLS(ARRAY_PARTITION variable = quant type = cyclic factor = 8)
+    DLOP_HLS(ARRAY_PARTITION variable = natural_out type = complete)
     for (i = 0; i < 64; i++) {
         DLOP_HLS(PIPELINE II = 1)
+        DLOP_HLS(UNROLL factor = 8)
         s32 is_valid = (block->valid >> i & 1) != 0;
         s32 product = is_valid ? block->coef[i] * (s32)quant[i] : 0;
 

@@ -86,8 +86,13 @@ DLOP_STEP s32 dlop_idct_block(const s16 coef[64], u8 samples[64])
     s32 is_exact = 1;
     s32 i;
 
+    /* Eight samples in each clock, as the passes have them. */
+    DLOP_HLS(ARRAY_PARTITION variable = work type = complete)
+    DLOP_HLS(ARRAY_PARTITION variable = coef type = cyclic factor = 8)
+    DLOP_HLS(ARRAY_PARTITION variable = samples type = cyclic factor = 8)
     for (i = 0; i < 64; i++) {
         DLOP_HLS(PIPELINE II = 1)
+        DLOP_HLS(UNROLL factor = 8)
         work[i] = coef[i];
     }
     for (i = 0; i < 8; i++) {
@@ -96,6 +101,7 @@ DLOP_STEP s32 dlop_idct_block(const s16 coef[64], u8 samples[64])
     }
     for (i = 0; i < 64; i++) {
         DLOP_HLS(PIPELINE II = 1)
+        DLOP_HLS(UNROLL factor = 8)
         work[i] = dlop_idct_between_passes(work[i], &is_exact);
     }
     for (i = 0; i < 8; i++) {
@@ -104,6 +110,7 @@ DLOP_STEP s32 dlop_idct_block(const s16 coef[64], u8 samples[64])
     }
     for (i = 0; i < 64; i++) {
         DLOP_HLS(PIPELINE II = 1)
+        DLOP_HLS(UNROLL factor = 8)
         samples[i] = dlop_clamp_u8(work[i] + 128);
     }
     return is_exact;

@@ -72,6 +72,7 @@ DLOP_STEP void dlop_top_store(const struct dlop_top_block *block, s32 status, co
         results[context].n_blocks++;
         for (i = 0; i < 64; i++) {
             DLOP_HLS(PIPELINE II = 1)
+            DLOP_HLS(UNROLL factor = 8)
             scratch[block->at + (u64)(i / 8) * block->pitch_samples + i % 8] = samples[i];
         }
     } else if (results[context].status == DLOP_OK) {
