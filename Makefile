@@ -276,7 +276,7 @@ check-install: all
 
 check-san:
 	$(Q)$(MAKE) SAN=address,undefined TIER=quick test
-	$(Q)$(MAKE) SAN=thread TIER=quick T=driver,unit test
+	$(Q)$(MAKE) SAN=thread TIER=quick T=driver,sim,unit test
 
 check-fuzz:
 	$(Q)$(MAKE) fuzz-smoke

@@ -50,7 +50,7 @@ void dlop_card_draw_faults(struct dlop_card *card, struct dlop_card_command *com
         commands[i].faults_drawn = commands[i].faults_applied = 0;
         commands[i].is_refusal_forged = commands[i].has_met_poison = 0;
     }
-    for (u32 fault = 0; fault < DLOP_CARD_GONE; fault++) {
+    for (u32 fault = 0; fault < DLOP_CARD_GONE && n_commands; fault++) {
         struct dlop_card_command *command;
 
         if (!card->cfg.rate_ppm[fault] || dlop_card_random(card) % PPM >= card->cfg.rate_ppm[fault])

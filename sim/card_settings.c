@@ -17,10 +17,11 @@ static const struct setting {
 #define FIELD(field) offsetof(struct dlop_card_cfg, field)
 #define RATE(key, fault)                                                                           \
     {                                                                                              \
-        key, FIELD(rate_ppm) + 4 * (fault), SHARE, 0, 1000000                                      \
+        key, FIELD(rate_ppm) + sizeof(u32) * (fault), SHARE, 0, 1000000                            \
     }
-    {"units", FIELD(n_units) + 4 * DLOP_CARD_IMAGE, COUNT32, 1, DLOP_CARD_MAX_UNITS},
-    {"tensor_units", FIELD(n_units) + 4 * DLOP_CARD_TENSOR, COUNT32, 1, DLOP_CARD_MAX_UNITS},
+    {"units", FIELD(n_units) + sizeof(u32) * DLOP_CARD_IMAGE, COUNT32, 1, DLOP_CARD_MAX_UNITS},
+    {"tensor_units", FIELD(n_units) + sizeof(u32) * DLOP_CARD_TENSOR, COUNT32, 1,
+     DLOP_CARD_MAX_UNITS},
     {"queue", FIELD(n_launches), COUNT32, 1, DLOP_CARD_MAX_LAUNCHES},
     {"strict", FIELD(is_strict), COUNT32, 0, 1},
     {"seed", FIELD(seed), COUNT64, 0, UINT64_MAX},

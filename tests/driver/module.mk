@@ -5,6 +5,7 @@ DRIVER_KIT_TESTS += tests/driver/test_pool
 TEST_SRCS += $(DRIVER_KIT_TESTS:=.c) tests/driver/test_registry.c tests/driver/test_affinity.c
 $(DRIVER_KIT_TESTS:%=$(B)/%): $(B)/tests/driver/kit.o
 $(B)/tests/driver/suite: $(B)/tests/driver/suite_launches.o
+TEST_TIMEOUT_tests/driver/suite := 900
 $(foreach t,$(DRIVER_KIT_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 HEAP_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 HEAP_WRAPS += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign

@@ -6,9 +6,7 @@ TEST_SRCS += $(SIM_CARD_TESTS:=.c)
 $(SIM_CARD_TESTS:%=$(B)/%): $(B)/tests/sim/device.o $(B)/tests/driver/kit.o
 $(foreach t,$(SIM_CARD_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 TEST_TIER_tests/sim/test_fault_runs := full
-TEST_LIBS_tests/sim/test_steady += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
-TEST_LIBS_tests/sim/test_steady += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
-TEST_LIBS_tests/sim/test_steady += -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect
+TEST_LIBS_tests/sim/test_steady += $(HEAP_WRAPS) -Wl,--wrap=mmap,--wrap=munmap,--wrap=mprotect
 
 # The cycle model.
 TEST_SRCS += tests/sim/test_timing.c tests/sim/test_timing_card.c

@@ -41,7 +41,8 @@ static void a_batch_touches_neither_heap_nor_map(void **state)
     struct sim sim;
     u32 n_before = 0;
 
-    sim_open(&sim, 1, NULL); /* one unit of each kernel: it has met each launch after one round */
+    /* One unit of each kernel and one slot, which have met each launch after one round. */
+    sim_open(&sim, 1, "queue=1");
     for (u32 k = 0; k < N_KITS; k++) {
         kit_open_for(&kits[k], sim.driver, sim.device, N_JOBS);
         sim_fill(&kits[k], &random, N_JOBS);
