@@ -1,8 +1,6 @@
 /* Each job goes where it would be done first: see divide.h. */
 #include "driver/group/divide.h"
 
-#include <stddef.h>
-
 #define IDLE_LAUNCHES  32 /* then a device gets a job although others are faster */
 #define NEW_RATE_SHARE 0.25
 
@@ -23,7 +21,7 @@ void dlop_group_divide(uint32_t n_jobs, struct dlop_group_load *loads, uint32_t 
         n_left--;
     }
     for (; n_left > 0; n_left--) {
-        struct dlop_group_load *first = NULL;
+        struct dlop_group_load *first = loads;
         double first_s = 0.0;
 
         for (uint32_t i = 0; i < n_loads; i++) {
@@ -32,7 +30,7 @@ void dlop_group_divide(uint32_t n_jobs, struct dlop_group_load *loads, uint32_t 
             double done_s =
                 ((double)load->n_open + load->n_jobs_out + 1.0) / (rate_hz > 0.0 ? rate_hz : 1.0);
 
-            if (!first || done_s < first_s) {
+            if (i == 0 || done_s < first_s) {
                 first = load;
                 first_s = done_s;
             }

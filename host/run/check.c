@@ -139,7 +139,7 @@ static struct dlop_job make_job(uint32_t i)
         .in_offset = is_jpeg ? JPEG_AT : PIXELS_AT,
         .in_bytes =
             is_jpeg ? sizeof(struct dlop_jpeg_frame) + sizeof check_jpeg + DLOP_JPEG_PADDING_BYTES
-                    : SRC_WIDTH_PX * SRC_HEIGHT_PX * 3,
+                    : (u64)SRC_WIDTH_PX * SRC_HEIGHT_PX * 3,
         .x_axis_offset = is_tensor ? 0 : X_AXIS_AT,
         .y_axis_offset = is_tensor ? 0 : Y_AXIS_AT,
         .out_offset = (u64)i * OUT_STRIDE_BYTES,

@@ -76,10 +76,12 @@ static void take_event(void *cookie, const struct dlop_device_event *event)
     bool is_refusal = event->kind == DLOP_DEVICE_NOTE && event->status != DLOP_OK;
     int32_t level = is_refusal ? DLOP_LOG_ERROR : levels[event->kind];
     const char *why = event->status != DLOP_OK ? dlop_status_text(event->status) : "";
-    dlop_log_write(is_first ? level : DLOP_LOG_DEBUG, "run",
-                   "device \"%s\": %s: %s%s%s (%u records)", event->device,
-                   dlop_device_event_name(event->kind), event->text, *why ? ": " : "", why,
-                   event->n_jobs);
+    char records[32] = "";
+    if (event->n_jobs > 0)
+        snprintf(records, sizeof records, " (%u records)", event->n_jobs);
+    dlop_log_write(is_first ? level : DLOP_LOG_DEBUG, "run", "device \"%s\" %s: %s%s%s%s",
+                   event->device, dlop_device_event_name(event->kind), event->text,
+                   *why ? ": " : "", why, records);
 }
 
 /* ---- open ---- */

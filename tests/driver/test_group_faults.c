@@ -26,8 +26,8 @@
 #define RETRY_MS   1
 
 static const char *const mixes[] = {
-    "lost=0.01,late=0.05,duplicate=0.05,corrupt=0.02,wrong_status=0.02,bit_flip=0.1,"
-    "double_flip=0.01,slow=0.02,slow_ms=1,late_ms=3",
+    ("lost=0.01,late=0.05,duplicate=0.05,corrupt=0.02,wrong_status=0.02,bit_flip=0.1,"
+     "double_flip=0.01,slow=0.02,slow_ms=1,late_ms=3"),
     "bit_flip=0.5,double_flip=0.1,late_ms=3",
     "late=0.3,duplicate=0.5,late_ms=2,units=1",
     "corrupt=0.2,wrong_status=0.2,duplicate=0.1,late_ms=1,units=4",
