@@ -322,6 +322,28 @@ static void a_copy_that_fails_loses_the_device(void **state)
     driver->close(&device);
 }
 
+/* A close that had to be cut short would take 20 s. */
+static void close_leaves_nothing_open_in_xrt(void **state)
+{
+    (void)state;
+    struct random_state random = random_start(random_seed());
+    struct dlop_device *device = NULL;
+    double start_ms;
+    struct kit kit;
+
+    assert_int_equal(open_with("split=1", "timeout_ms=20000", &device), DLOP_OK);
+    kit_open(&kit, driver, device);
+    fill(&kit, &random);
+    kit_submit(&kit);
+    start_ms = now_ms();
+    driver->close(&device); /* in mid-run, with buffers alive */
+    assert_true(now_ms() - start_ms < MOST_MS);
+    assert_int_equal(wait_done(&kit), DLOP_OK);
+    kit_check(&kit, &random);
+    kit_close(&kit);
+    assert_no_children();
+}
+
 static void a_close_without_end_is_cut_short(void **state)
 {
     (void)state;
@@ -494,6 +516,7 @@ int main(void)
         cmocka_unit_test(memory_that_is_refused_loses_nothing),
         cmocka_unit_test(a_freed_buffer_serves_the_next),
         cmocka_unit_test(a_copy_that_fails_loses_the_device),
+        cmocka_unit_test(close_leaves_nothing_open_in_xrt),
         cmocka_unit_test(a_close_without_end_is_cut_short),
         cmocka_unit_test(a_host_program_that_is_killed_or_stopped_loses_the_device),
         cmocka_unit_test(the_host_program_ends_with_its_caller),
