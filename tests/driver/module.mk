@@ -19,7 +19,7 @@ TEST_LIBS_tests/driver/test_group := $(B)/libdlop.a
 
 # driver/ocl beyond what the suite asks of every driver.
 ifeq ($(HAVE_opencl),yes)
-OCL_TESTS := tests/driver/test_ocl_cache tests/driver/test_ocl_faults
+OCL_TESTS := tests/driver/test_ocl_cache tests/driver/test_ocl_faults tests/driver/test_ocl_find
 OCL_TESTS += tests/driver/test_ocl_device tests/driver/test_ocl_steps
 TEST_SRCS += $(OCL_TESTS:=.c)
 $(OCL_TESTS:%=$(B)/%): $(B)/tests/driver/ocl_kit.o $(B)/tests/driver/kit.o

@@ -1,0 +1,371 @@
+/* Driver test: which OpenCL there is: libraries, platforms or features that are missing, drivers
+ * that would end the process, forks, signals, settings. Some functions of the table are replaced;
+ * all others are the machine's real OpenCL. */
+#include "tests/driver/ocl_kit.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "driver/ocl/find.h"
+#include "driver/ocl/settings.h"
+
+static const struct dlop_ocl_api *real;
+static struct photo photos[1];
+static u32 n_photos;
+
+/* ---- missing library, missing devices ---- */
+
+static void a_missing_library_is_named(void **state)
+{
+    (void)state;
+    struct dlop_ocl_api api;
+    char reason[128] = "";
+
+    assert_int_equal(dlop_ocl_api_open("libNoSuchOpenCL.so.1", &api, reason, sizeof reason),
+                     DLOP_ERR_NO_LIBRARY);
+    assert_string_equal(reason, "no libNoSuchOpenCL.so.1: install ocl-icd-libopencl1");
+    assert_int_equal(dlop_ocl_api_open("libm.so.6", &api, reason, sizeof reason),
+                     DLOP_ERR_NO_LIBRARY);
+    assert_non_null(strstr(reason, "has no clGetPlatformIDs"));
+    assert_int_equal(dlop_ocl_api_open(DLOP_OCL_LIBRARY, &api, reason, sizeof reason), DLOP_OK);
+}
+
+static cl_int CL_API_CALL no_platforms(cl_uint n, cl_platform_id *platforms, cl_uint *n_out)
+{
+    (void)n, (void)platforms, (void)n_out;
+    return -1001; /* CL_PLATFORM_NOT_FOUND_KHR */
+}
+
+/* The real platform, three times. */
+static cl_int CL_API_CALL three_platforms(cl_uint n, cl_platform_id *platforms, cl_uint *n_out)
+{
+    assert_true(n >= 3);
+    assert_int_equal(real->GetPlatformIDs(1, platforms, NULL), CL_SUCCESS);
+    platforms[1] = platforms[2] = platforms[0];
+    *n_out = 3;
+    return CL_SUCCESS;
+}
+
+static cl_int CL_API_CALL one_platform(cl_uint n, cl_platform_id *platforms, cl_uint *n_out)
+{
+    (void)n;
+    *n_out = 1;
+    return real->GetPlatformIDs(1, platforms, NULL);
+}
+
+static cl_int CL_API_CALL named_xilinx(cl_platform_id platform, cl_platform_info what, size_t size,
+                                       void *value, size_t *size_out)
+{
+    if (what != CL_PLATFORM_NAME)
+        return real->GetPlatformInfo(platform, what, size, value, size_out);
+    snprintf(value, size, "Xilinx");
+    return CL_SUCCESS;
+}
+
+static cl_device_info lacking; /* question that is answered with 0 or "" */
+
+static cl_int CL_API_CALL lacks_one(cl_device_id device, cl_device_info what, size_t size,
+                                    void *value, size_t *size_out)
+{
+    if (what != lacking)
+        return real->GetDeviceInfo(device, what, size, value, size_out);
+    memset(value, 0, size);
+    return CL_SUCCESS;
+}
+
+static dlop_status find(const struct dlop_ocl_api *api, uint32_t index, uint32_t *n_out,
+                        char reason[128])
+{
+    struct dlop_ocl_found found;
+
+    reason[0] = '\0';
+    return dlop_ocl_find(api, index, &found, n_out, reason, 128);
+}
+
+static void devices_are_counted_over_platforms(void **state)
+{
+    (void)state;
+    struct dlop_ocl_api api = *real;
+    uint32_t n_one, n;
+    char reason[128];
+
+    api.GetPlatformIDs = one_platform;
+    assert_int_equal(find(&api, 0, &n_one, reason), DLOP_OK);
+    api.GetPlatformIDs = three_platforms;
+    for (uint32_t i = 0; i < 3 * n_one; i++) {
+        assert_int_equal(find(&api, i, &n, reason), DLOP_OK);
+        assert_int_equal(n, 3 * n_one);
+    }
+    assert_int_equal(find(&api, 3 * n_one, &n, reason), DLOP_ERR_NO_DEVICE);
+    assert_non_null(strstr(reason, "counted from 0"));
+    api.GetPlatformInfo = named_xilinx;
+    assert_int_equal(find(&api, 0, &n, reason), DLOP_ERR_NO_DEVICE);
+    assert_int_equal(n, 0);
+    api.GetPlatformIDs = no_platforms;
+    assert_int_equal(find(&api, 0, &n, reason), DLOP_ERR_NO_DEVICE);
+    assert_int_equal(n, 0);
+    assert_non_null(strstr(reason, "pocl-opencl-icd"));
+}
+
+/* The real devices, and behind them one that says that it is a GPU. */
+static int gpu_handle;
+#define GPU ((cl_device_id)(void *)&gpu_handle)
+
+static cl_int CL_API_CALL with_gpu(cl_platform_id platform, cl_device_type type, cl_uint n,
+                                   cl_device_id *devices, cl_uint *n_out)
+{
+    cl_int error = real->GetDeviceIDs(platform, type, n, devices, n_out);
+
+    if (error == CL_SUCCESS && *n_out < n)
+        devices[(*n_out)++] = GPU;
+    return error;
+}
+
+static cl_int CL_API_CALL gpu_info(cl_device_id device, cl_device_info what, size_t size,
+                                   void *value, size_t *size_out)
+{
+    static const cl_device_type type = CL_DEVICE_TYPE_GPU;
+    struct dlop_ocl_found cpu;
+    uint32_t n;
+    char reason[128];
+
+    if (device == GPU && what == CL_DEVICE_TYPE) {
+        memcpy(value, &type, sizeof type);
+        return CL_SUCCESS;
+    }
+    if (device == GPU) {
+        assert_int_equal(dlop_ocl_find(real, 0, &cpu, &n, reason, sizeof reason), DLOP_OK);
+        device = cpu.device;
+    }
+    return real->GetDeviceInfo(device, what, size, value, size_out);
+}
+
+static void processors_come_last(void **state)
+{
+    (void)state;
+    struct dlop_ocl_api api = *real;
+    struct dlop_ocl_found found;
+    uint32_t n;
+    char reason[128];
+
+    api.GetPlatformIDs = one_platform;
+    api.GetDeviceIDs = with_gpu;
+    api.GetDeviceInfo = gpu_info;
+    assert_int_equal(dlop_ocl_find(&api, 0, &found, &n, reason, sizeof reason), DLOP_OK);
+    assert_true(n >= 2);
+    assert_false(found.is_cpu);
+}
+
+static void what_a_device_lacks_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        cl_device_info what;
+        const char *text;
+    } cases[] = {
+        {CL_DEVICE_AVAILABLE, "is not available"},
+        {CL_DEVICE_VERSION, "has no OpenCL 1.2"},
+        {CL_DEVICE_PROFILE, "embedded profile"},
+        {CL_DEVICE_COMPILER_AVAILABLE, "has no compiler"},
+        {CL_DEVICE_ENDIAN_LITTLE, "big-endian"},
+    };
+    struct dlop_ocl_api api = *real;
+    uint32_t n;
+    char reason[128];
+
+    api.GetDeviceInfo = lacks_one;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lacking = cases[i].what;
+        assert_int_equal(find(&api, 0, &n, reason), DLOP_ERR_NO_DEVICE);
+        assert_non_null(strstr(reason, cases[i].text));
+    }
+}
+
+/* ---- drivers that would end the process ---- */
+
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    char path[160];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void xilinx_without_its_environment_is_not_asked(void **state)
+{
+    (void)state;
+    char scratch[64], reason[128] = "", file[96];
+
+    ocl_scratch_make(scratch);
+    unsetenv("XILINX_XRT");
+    setenv("OCL_ICD_VENDORS", scratch, 1);
+    write_text(scratch, "pocl.icd", "libpocl.so.2\n");
+    write_text(scratch, "notes.txt", "libxilinxopencl.so.2\n");
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_OK);
+    write_text(scratch, "other.icd", "/usr/lib/x86_64-linux-gnu/libxilinxopencl.so.2\n");
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_ERR_NO_LIBRARY);
+    assert_non_null(strstr(reason, "XILINX_XRT"));
+    assert_true(strlen(reason) < sizeof reason - 1);
+    snprintf(file, sizeof file, "%s/other.icd", scratch);
+    setenv("OCL_ICD_VENDORS", file, 1);
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_ERR_NO_LIBRARY);
+    setenv("XILINX_XRT", "/usr", 1);
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_OK);
+    unsetenv("XILINX_XRT");
+    unsetenv("OCL_ICD_VENDORS");
+    setenv("OCL_ICD_FILENAMES", "libxilinxopencl.so.2", 1);
+    assert_int_equal(dlop_ocl_icd_check(reason, sizeof reason), DLOP_ERR_NO_LIBRARY);
+    unsetenv("OCL_ICD_FILENAMES");
+    ocl_scratch_remove(scratch);
+}
+
+/* The threads of a platform do not survive a fork: a child that asked it would wait for ever. */
+static void a_forked_child_does_not_ask_opencl(void **state)
+{
+    (void)state;
+    int wait_status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct dlop_device_cfg cfg = {0};
+        struct dlop_device *device = NULL;
+        struct dlop_device_info info;
+
+        alarm(20);
+        _exit(dlop_ocl_driver.open(&cfg, &device) == DLOP_ERR_STATE &&
+                      dlop_ocl_driver.probe(&info) == DLOP_OK && !info.is_present &&
+                      strstr(info.missing, "forked")
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    assert_int_equal(WEXITSTATUS(wait_status), 0);
+}
+
+/* ---- signals ---- */
+
+static void on_interrupt(int number)
+{
+    (void)number;
+}
+
+/* In a program that has not used OpenCL yet: 0, or the first signal whose handler is another one
+ * after a device was asked for, opened, used and closed. */
+static int signals_main(void)
+{
+    static struct sigaction before[NSIG], after[NSIG];
+    const struct dlop_ocl_api *api = NULL;
+    struct random_state random = random_start(1);
+    struct dlop_device *device = NULL;
+    struct dlop_device_info info;
+    char reason[160];
+    struct kit kit;
+
+    signal(SIGINT, on_interrupt);
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, NULL, &before[i]);
+    assert_int_equal(dlop_ocl_driver.probe(&info), DLOP_OK);
+    assert_int_equal(dlop_ocl_api_get(&api, reason, sizeof reason), DLOP_OK);
+    assert_int_equal(ocl_open_with(api, ocl_tiny_source, NULL, NULL, NULL, &device), DLOP_OK);
+    kit_open(&kit, &dlop_ocl_driver, device);
+    kit_add(&kit, &random, &photos[0], DLOP_JOB_PIXELS);
+    kit_submit(&kit);
+    kit_wait(&kit);
+    kit_close(&kit);
+    dlop_ocl_driver.close(&device);
+    for (int i = 1; i < NSIG; i++)
+        if (!sigaction(i, NULL, &after[i]) && after[i].sa_handler != before[i].sa_handler)
+            return i;
+    return 0;
+}
+
+static void signals_stay_the_programs(void **state)
+{
+    (void)state;
+    char scratch[64];
+    int wait_status;
+    pid_t child;
+
+    ocl_scratch_make(scratch);
+    child = fork();
+    if (child == 0) {
+        setenv("XDG_CACHE_HOME", scratch, 1); /* so that there is something to compile */
+        execl("/proc/self/exe", "test_ocl_find", "signals", NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    assert_int_equal(WEXITSTATUS(wait_status), 0);
+    ocl_scratch_remove(scratch);
+}
+
+/* ---- settings ---- */
+
+static void settings_are_read_and_checked(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"memory",
+                                      "memory=both",
+                                      "items=0",
+                                      "items=65537",
+                                      "items=x",
+                                      "items=-1",
+                                      "timeout_ms=",
+                                      "timeout_ms=4294967296",
+                                      "memory=copy,speed=2"};
+    const struct dlop_ocl_found found = {.is_cpu = true, .is_unified = true, .n_units = 3};
+    struct dlop_ocl_settings settings;
+    struct ocl_heard heard = OCL_HEARD_INIT;
+    struct dlop_device *device = NULL;
+    char reason[128];
+
+    assert_int_equal(dlop_ocl_settings_read(NULL, &found, &settings, reason, sizeof reason),
+                     DLOP_OK);
+    assert_int_equal(settings.memory, DLOP_OCL_MEMORY_SHARE);
+    assert_int_equal(settings.n_items, 6);
+    assert_int_equal(dlop_ocl_settings_read("memory=copy,items=5,timeout_ms=7", &found, &settings,
+                                            reason, sizeof reason),
+                     DLOP_OK);
+    assert_int_equal(settings.memory, DLOP_OCL_MEMORY_COPY);
+    assert_int_equal(settings.n_items, 5);
+    assert_int_equal(settings.timeout_ms, 7);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(dlop_ocl_settings_read(bad[i], &found, &settings, reason, sizeof reason),
+                         DLOP_ERR_ARGUMENT);
+    assert_int_equal(ocl_open_with(real, ocl_tiny_source, NULL, "speed=2", &heard, &device),
+                     DLOP_ERR_ARGUMENT);
+    assert_null(device);
+    assert_string_equal(heard.text, "no setting speed=2\n");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_library_is_named),
+        cmocka_unit_test(devices_are_counted_over_platforms),
+        cmocka_unit_test(processors_come_last),
+        cmocka_unit_test(what_a_device_lacks_is_named),
+        cmocka_unit_test(xilinx_without_its_environment_is_not_asked),
+        cmocka_unit_test(a_forked_child_does_not_ask_opencl),
+        cmocka_unit_test(signals_stay_the_programs),
+        cmocka_unit_test(settings_are_read_and_checked),
+    };
+
+    n_photos = kit_load_photos(photos, 1);
+    if (!n_photos) {
+        printf("SKIP photos: no photographs; run make photos\n");
+        return 77;
+    }
+    if (argc > 1 && !strcmp(argv[1], "signals"))
+        return signals_main();
+    real = ocl_api();
+    if (!real)
+        return 77;
+    return cmocka_run_group_tests_name("driver/ocl find", tests, NULL, NULL);
+}
