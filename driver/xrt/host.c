@@ -205,20 +205,18 @@ free_environment:
 dlop_status dlop_xrt_host_start(const char *const argv[], bool is_emulation,
                                 struct dlop_xrt_host *host_out)
 {
-    const char *temporary = getenv("TMPDIR");
-    char user[32], run_folder[sizeof host_out->run_folder + 32];
+    char user[sizeof host_out->run_folder + 8], run_folder[sizeof host_out->run_folder + 32];
     char *const emulation[] = {user, run_folder, NULL}, *const none[] = {NULL};
     struct dlop_xrt_host host = {0};
     dlop_status status;
 
-    snprintf(user, sizeof user, "USER=uid%u", (unsigned)getuid());
-    if (!temporary || strlen(temporary) > sizeof host.run_folder - 20)
-        temporary = "/tmp";
-    if (is_emulation && !getenv("SDACCEL_EM_RUN_DIR")) {
-        snprintf(host.run_folder, sizeof host.run_folder, "%s/dlop-xrt-XXXXXX", temporary);
+    if (is_emulation) {
+        /* XRT puts its sockets into /tmp/$USER: this folder, unless USER is set. */
+        snprintf(host.run_folder, sizeof host.run_folder, "/tmp/dlop-xrt-XXXXXX");
         if (!mkdtemp(host.run_folder))
             return DLOP_ERR_IO;
     }
+    snprintf(user, sizeof user, "USER=%s", host.run_folder + (is_emulation ? strlen("/tmp/") : 0));
     snprintf(run_folder, sizeof run_folder, "SDACCEL_EM_RUN_DIR=%s", host.run_folder);
     status = start_with(argv, is_emulation ? emulation : none, &host);
     if (status == DLOP_OK)
