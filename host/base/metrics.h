@@ -37,7 +37,8 @@ enum dlop_metric_kind { DLOP_METRIC_SUM, DLOP_METRIC_HISTOGRAM };
     X(DLOP_METRIC_RECORDS, "records", "records", DLOP_METRIC_SUM, "records that left the stage")   \
     X(DLOP_METRIC_BYTES_IN, "bytes_in", "bytes", DLOP_METRIC_SUM, "bytes taken")                   \
     X(DLOP_METRIC_BYTES_OUT, "bytes_out", "bytes", DLOP_METRIC_SUM, "bytes made")                  \
-    X(DLOP_METRIC_BUSY_NS, "busy_ns", "ns", DLOP_METRIC_SUM, "time at work, summed over threads")  \
+    X(DLOP_METRIC_BUSY_NS, "busy_ns", "ns", DLOP_METRIC_SUM,                                       \
+      "time at work, summed over threads; of devices but the CPU: from launch to completion")      \
     X(DLOP_METRIC_STARVED_NS, "starved_ns", "ns", DLOP_METRIC_SUM, "time waiting for input")       \
     X(DLOP_METRIC_BLOCKED_NS, "blocked_ns", "ns", DLOP_METRIC_SUM, "time waiting for room")        \
     X(DLOP_METRIC_FALLBACKS, "fallbacks", "records", DLOP_METRIC_SUM,                              \

@@ -90,7 +90,7 @@ struct dlop_batch {
     uint32_t n_jobs;
     uint8_t is_fetched; /* results are visible to the host */
     size_t used_bytes;  /* of the arena */
-    uint64_t begin_ns, draw_ns, bind_ns;
+    uint64_t begin_ns, launch_ns, draw_ns, bind_ns;
     struct dlop_buffer arena; /* null while the batch has none */
     struct dlop_buffer out;
     struct dlop_launch launch;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "host/base/metrics.h"
+
 /* The linker sends the library's thread starts through here. */
 static atomic_bool may_not_start_threads;
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -119,6 +121,32 @@ static void without_memory_for_an_answer_the_stream_is_rewound(void **state)
     free(pixels);
 }
 
+/* Time at work of one batch that the device holds for 30 ms. */
+static uint64_t busy_ns_of_a_held_batch(struct fixture *fixture, bool is_group)
+{
+    float got[N * RECORD_FLOATS];
+    struct dlop_need need;
+
+    open_held(fixture, crop_and_flip, 2, 0, 1);
+    fixture->ctx->is_group = is_group;
+    dlop_metrics_reset();
+    dlop_batch *batch = submit(fixture, 0, 0, got);
+    wait_for_held(fixture, 1);
+    sleep_ms(30);
+    run_held(fixture, NO_RECORD, DLOP_OK);
+    assert_int_equal(wait_long(fixture->loader, batch, &need), DLOP_OK);
+    uint64_t busy_ns = dlop_metric_get(DLOP_STAGE_DEVICE, DLOP_METRIC_BUSY_NS);
+    close_all(fixture);
+    return busy_ns;
+}
+
+/* The CPU's ticks are ns; those of other devices are no time, so the launch is timed. */
+static void time_at_work_is_measured_where_ticks_are_not_time(void **state)
+{
+    assert_in_range(busy_ns_of_a_held_batch(*state, false), 1, 29999999);
+    assert_in_range(busy_ns_of_a_held_batch(*state, true), 30000000, 60000000000);
+}
+
 static void without_threads_submit_says_so_and_works_later(void **state)
 {
     struct fixture *fixture = *state;
@@ -187,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_lost_device_fails_its_batches),
         cmocka_unit_test(without_memory_a_batch_fails_and_can_be_tried_again),
         cmocka_unit_test(without_memory_for_an_answer_the_stream_is_rewound),
+        cmocka_unit_test(time_at_work_is_measured_where_ticks_are_not_time),
         cmocka_unit_test(without_threads_submit_says_so_and_works_later),
         cmocka_unit_test(release_works_in_every_state),
     };
