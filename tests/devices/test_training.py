@@ -1,9 +1,10 @@
 """Trainings on every device, on two at once, and on devices that fail: the same bits as without."""
 
 import json
+import sys
 
 import pytest
-from conftest import DLOP, need, train
+from conftest import DLOP, PHOTOS, ROOT, command, need, train
 
 pytestmark = pytest.mark.full
 RECORDS = 2 * 64
@@ -101,3 +102,28 @@ def test_a_card_killed_in_mid_epoch_ends_in_the_same_weights(plain, tmp_path):
     assert rows["cpu"]["records"] > 0
     assert {"lost", "replayed"} <= events_of(told, "xrt")
     assert "device xrt lost" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def demonstration():
+    """What the demonstration's script prints at its end, without DLOP."""
+    return result_of_demonstration()
+
+
+def result_of_demonstration(*prefix, **options):
+    script = [sys.executable, ROOT / "tests/demo/train.py"]
+    done = command(*prefix, *script, "--data", PHOTOS.parent, "--workers", "1", **options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    result = json.loads(line.removeprefix("RESULT "))
+    return {key: result[key] for key in ("images", "losses", "weights")}, done.stderr
+
+
+@pytest.mark.parametrize("device", ["sim", "ocl", "xrt"])
+def test_demonstration_on_every_device(demonstration, device):
+    need(device)
+    prefix = [DLOP, "run", "--device", device]
+    result, said = result_of_demonstration(*prefix, on_card=device == "xrt")
+    assert result == demonstration[0]
+    assert f"tier A on {device}" in said
+    assert f"devices: {device} " in said
