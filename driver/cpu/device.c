@@ -9,9 +9,9 @@
 #include <cpuid.h>
 #endif
 
+#include "driver/accepts.h"
 #include "driver/cpu/cpu.h"
 #include "driver/cpu/pool.h"
-#include "hw/core/job_check.h"
 
 #define CPU_BUFFER_ALIGNMENT 64
 
@@ -148,23 +148,14 @@ static uint32_t cpu_n_units(const struct dlop_device *device)
     return dlop_cpu_pool_n_threads(device->pool);
 }
 
-/* Whatever passes the check of kinds and sizes runs here. */
 static dlop_status cpu_accepts(struct dlop_device *device, const struct dlop_job *job,
                                char *reason_out, size_t size)
 {
-    const char *reason = "a kind, order, layout or element size that the CPU does not know";
-    dlop_status status = dlop_job_check_kinds(job);
+    const char *reason = NULL;
+    dlop_status status = dlop_accepts_check(job, &reason);
 
     (void)device;
-    if (status == DLOP_ERR_ABI)
-        reason = "another version of the job record";
-    if (status == DLOP_OK) {
-        reason = "empty, larger than 65500 pixels on a side, or a region outside the source";
-        status = dlop_job_check_sizes(job);
-    }
-    if (reason_out && size)
-        snprintf(reason_out, size, "%s", status == DLOP_OK ? "" : reason);
-    return status;
+    return dlop_accepts_answer(status, reason, reason_out, size);
 }
 
 const struct dlop_driver dlop_cpu_driver = {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "driver/accepts.h"
 #include "driver/ocl/cache.h"
 #include "driver/ocl/memory.h"
 #include "driver/ocl/ocl.h"
@@ -386,26 +387,17 @@ static uint64_t most_scratch_bytes(const struct dlop_job *job)
     return work.scratch_bytes;
 }
 
-/* What passes the check of kinds and sizes runs here, if its pictures fit. */
 static dlop_status ocl_accepts(struct dlop_device *device, const struct dlop_job *job,
                                char *reason_out, size_t size)
 {
-    const char *reason = "a kind, order, layout or element size that the kernels do not know";
-    dlop_status status = dlop_job_check_kinds(job);
+    const char *reason = NULL;
+    dlop_status status = dlop_accepts_check(job, &reason);
 
-    if (status == DLOP_ERR_ABI)
-        reason = "another version of the job record";
-    if (status == DLOP_OK) {
-        reason = "empty, larger than 65500 pixels on a side, or a region outside the source";
-        status = dlop_job_check_sizes(job);
-    }
     if (status == DLOP_OK && most_scratch_bytes(job) > dlop_ocl_scratch_limit(&device->found)) {
         reason = "needs more memory than the device has for it";
         status = DLOP_ERR_LIMIT;
     }
-    if (reason_out && size)
-        snprintf(reason_out, size, "%s", status == DLOP_OK ? "" : reason);
-    return status;
+    return dlop_accepts_answer(status, reason, reason_out, size);
 }
 
 const struct dlop_driver dlop_ocl_driver = {

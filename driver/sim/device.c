@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "driver/accepts.h"
 #include "driver/sim/queue.h"
-#include "hw/core/job_check.h"
 
 struct dlop_device {
     pid_t owner;
@@ -187,19 +187,11 @@ static void sim_close(struct dlop_device **device_in_out)
 static dlop_status sim_accepts(struct dlop_device *device, const struct dlop_job *job,
                                char *reason_out, size_t size)
 {
-    const char *reason = "a kind, order, layout or element size that the card does not know";
-    dlop_status status = dlop_job_check_kinds(job);
+    const char *reason = NULL;
+    dlop_status status = dlop_accepts_check(job, &reason);
 
     (void)device;
-    if (status == DLOP_ERR_ABI)
-        reason = "another version of the job record";
-    if (status == DLOP_OK) {
-        reason = "empty, larger than 65500 pixels on a side, or a region outside the source";
-        status = dlop_job_check_sizes(job);
-    }
-    if (reason_out && size)
-        snprintf(reason_out, size, "%s", status == DLOP_OK ? "" : reason);
-    return status;
+    return dlop_accepts_answer(status, reason, reason_out, size);
 }
 
 static dlop_status sim_submit(struct dlop_device *device, struct dlop_launch *launch)

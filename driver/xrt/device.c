@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "driver/accepts.h"
 #include "driver/xrt/xrt.h"
-#include "hw/core/job_check.h"
 
 #define OPEN_TIMEOUT_MS 120000 /* a card is programmed in seconds */
 #define KILL_TIMEOUT_MS 10000
@@ -319,22 +319,14 @@ static uint32_t xrt_n_units(const struct dlop_device *device)
 static dlop_status xrt_accepts(struct dlop_device *device, const struct dlop_job *job,
                                char *reason_out, size_t size)
 {
-    const char *reason = "a kind, order, layout or element size that the kernels do not know";
-    dlop_status status = dlop_job_check_kinds(job);
+    const char *reason = NULL;
+    dlop_status status = dlop_accepts_check(job, &reason);
 
-    if (status == DLOP_ERR_ABI)
-        reason = "another version of the job record";
     if (status == DLOP_OK && dlop_xrt_kernel_for(device, job->kind) == DLOP_XRT_N_KERNELS) {
         reason = "the card image has no kernel for this kind of job";
         status = DLOP_ERR_UNSUPPORTED;
     }
-    if (status == DLOP_OK) {
-        reason = "empty, larger than 65500 pixels on a side, or a region outside the source";
-        status = dlop_job_check_sizes(job);
-    }
-    if (reason_out && size)
-        snprintf(reason_out, size, "%s", status == DLOP_OK ? "" : reason);
-    return status;
+    return dlop_accepts_answer(status, reason, reason_out, size);
 }
 
 const struct dlop_driver dlop_xrt_driver = {
