@@ -135,15 +135,15 @@ static void predict_stages(const struct dlop_timing_work *work,
 }
 
 /* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then
- * unstuffed; a block is dequantised, copied, transformed, limited, transformed and clamped by loops
- * one after the other; samples are copied to the chip, then upsampled; pixels go to and from
+ * unstuffed; a block is dequantised, transformed and stored by loops beside each other, the longest
+ * of 64 turns; samples are copied to the chip, then upsampled; pixels go to and from
  * scratch memory byte by byte; a TENSOR job has no passes and no fill. */
 static void predict_as_written(const struct dlop_timing_work *work,
                                const struct dlop_timing_engine *engine,
                                u64 stage[DLOP_TIMING_STAGE_COUNT])
 {
     const struct dlop_top_counts *counts = &work->counts;
-    const u64 block_turns = 64 + 64 + 8 + 64 + 8 + 64;
+    const u64 block_turns = 64;
 
     predict_stages(work, engine, stage);
     stage[DLOP_TIMING_FETCH] = work->read_bytes - counts->fetched_bytes - work->source_bytes;

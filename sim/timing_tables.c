@@ -150,7 +150,7 @@ const struct dlop_timing_engine *dlop_timing_engine_at(u32 i)
 #define TABLES_BRAM                                                                                \
     (DLOP_TOP_CONTEXTS * DLOP_TOP_TABLES *                                                         \
      BRAM_OF(DLOP_HUFF_LOOKUP_ENTRIES + 256u + 2u * DLOP_HUFF_MAX_CODE_BITS))
-#define EVENTS_BRAM BRAM_OF(DLOP_TOP_CONTEXTS *DLOP_TOP_RING_EVENTS)
+#define EVENTS_BRAM (2u * BRAM_OF(DLOP_TOP_CONTEXTS * DLOP_TOP_STEP_EVENTS))
 #define BLOCKS_BRAM (2u * BRAM_OF(8u * DLOP_TOP_STEP_BLOCKS))
 #define JOBS_BRAM   (2u * BRAM_OF(DLOP_TOP_CONTEXTS * sizeof(struct dlop_top_job) / 4u))
 #define AXES_BRAM   (3u * (BRAM_OF(DLOP_TOP_WEIGHTS) + 2u * BRAM_OF(DLOP_TOP_SPANS)))

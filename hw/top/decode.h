@@ -5,7 +5,8 @@
  *
  *     fetch + unstuff -> entropy -> hand-over -> dequantise + IDCT -> store
  *
- * A step of each stage may run beside the next step of the stage before: nothing flows back. So a
+ * A step of each stage may run beside the next step of the stage before: nothing flows back, and
+ * how many steps there are at most is known beforehand; streams that are over rest in those. So a
  * stream that turns out to be damaged in a late stage is still read to its end. Which fault counts
  * is decided after the scan, and is the one that the reference finds first: it unstuffs a whole
  * segment, then decodes and transforms block by block.
@@ -103,29 +104,30 @@ DLOP_STEP void dlop_top_count_scan(const struct dlop_top_fetch *fetch,
     counts->blocks_transformed += result->n_blocks;
 }
 
-/* Stages: the chunks of one scan of every stream, step by step. */
-DLOP_STEP void dlop_top_steps(const u8 *in, struct dlop_top_fetch fetches[DLOP_TOP_CONTEXTS],
-                              struct dlop_top_context contexts[DLOP_TOP_CONTEXTS],
-                              const struct dlop_top_tables *tables, u8 *scratch,
-                              struct dlop_top_result results[DLOP_TOP_CONTEXTS])
+/* Stages: the chunks of one scan of every stream, in n_steps steps. lines, kept: any content. Each
+ * array that stays from step to step is one stage's own. */
+DLOP_STEP void
+dlop_top_steps(const u8 *in, u32 n_steps, struct dlop_top_fetch fetches[DLOP_TOP_CONTEXTS],
+               u8 lines[DLOP_TOP_CONTEXTS * DLOP_TOP_LINE_BYTES],
+               const struct dlop_huff_table huff[DLOP_TOP_CONTEXTS * DLOP_TOP_TABLES],
+               struct dlop_top_context contexts[DLOP_TOP_CONTEXTS],
+               const struct dlop_top_quant quant[DLOP_TOP_QUANT_TABLES],
+               u32 kept[DLOP_TOP_KEPT_EVENTS], u8 *scratch,
+               struct dlop_top_result results[DLOP_TOP_CONTEXTS])
 {
-    u8 lines[DLOP_TOP_CONTEXTS * DLOP_TOP_LINE_BYTES];
-    u32 events[DLOP_TOP_CONTEXTS * DLOP_TOP_RING_EVENTS];
     u32 step;
 
-    /* Every step takes a byte or an end of each stream that is not over. */
-    for (step = 0; step < 0xffffffffu; step++) {
-        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 67108864 avg = 1700)
+    for (step = 0; step < n_steps; step++) {
+        DLOP_HLS(LOOP_TRIPCOUNT min = 0 max = 67108864 avg = 1700)
         DLOP_HLS(DATAFLOW)
         u8 chunks[DLOP_TOP_CONTEXTS * DLOP_TOP_CHUNK_BYTES];
         struct dlop_top_chunk chunk[DLOP_TOP_CONTEXTS];
-        struct dlop_top_block blocks[DLOP_TOP_STEP_BLOCKS];
-        u32 n_blocks;
+        u32 events[DLOP_TOP_CONTEXTS * DLOP_TOP_STEP_EVENTS];
+        struct dlop_top_handed handed;
 
-        if (!dlop_top_fetch_step(in, fetches, lines, chunks, chunk))
-            break;
-        n_blocks = dlop_top_symbols(chunks, chunk, tables->huff, contexts, events, blocks);
-        dlop_top_blocks(blocks, n_blocks, events, tables->quant, scratch, results);
+        dlop_top_fetch_step(in, fetches, lines, chunks, chunk);
+        dlop_top_symbols(chunks, chunk, huff, contexts, events, &handed);
+        dlop_top_blocks(&handed, events, quant, kept, scratch, results);
     }
 }
 
@@ -137,7 +139,9 @@ DLOP_STEP void dlop_top_scan(const u8 *in, u32 scan, struct dlop_top_job wave[DL
     struct dlop_top_fetch fetches[DLOP_TOP_CONTEXTS];
     struct dlop_top_context contexts[DLOP_TOP_CONTEXTS];
     struct dlop_top_result results[DLOP_TOP_CONTEXTS];
-    u32 i;
+    u8 lines[DLOP_TOP_CONTEXTS * DLOP_TOP_LINE_BYTES];
+    u32 kept[DLOP_TOP_KEPT_EVENTS];
+    u32 n_steps = 0, i;
 
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
         s32 is_started = wave[i].status == DLOP_OK && wave[i].job.kind == DLOP_JOB_JPEG &&
@@ -148,12 +152,14 @@ DLOP_STEP void dlop_top_scan(const u8 *in, u32 scan, struct dlop_top_job wave[DL
                                                    &tables, &counts[i]);
         is_started = is_started && wave[i].status == DLOP_OK;
         dlop_top_start_stream(&wave[i], scan, is_started, &contexts[i], &fetches[i]);
+        n_steps = dlop_max_u32(n_steps, dlop_top_fetch_max_steps(&fetches[i]));
         results[i].status = DLOP_OK;
         results[i].segment = 0;
         results[i].n_blocks = 0;
         results[i].n_coefficients = 0;
     }
-    dlop_top_steps(in, fetches, contexts, &tables, scratch, results);
+    dlop_top_steps(in, n_steps, fetches, lines, tables.huff, contexts, tables.quant, kept, scratch,
+                   results);
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
         dlop_top_count_scan(&fetches[i], &contexts[i], &results[i], &counts[i]);
         if (wave[i].status == DLOP_OK)

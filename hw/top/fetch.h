@@ -4,6 +4,8 @@
  * number of refills, so that the entropy stage uses each chunk up and nothing flows back from there
  * to here. How many segments are needed is known beforehand. Each of them is read to its end, as
  * the reference does, even if its last MCUs are not needed.
+ *
+ * Lines are loaded before the loop over a chunk's bytes, so that the loop has no other in it.
  */
 #ifndef DLOP_HW_TOP_FETCH_H
 #define DLOP_HW_TOP_FETCH_H
@@ -16,12 +18,12 @@
 /* One stream's reader. */
 struct dlop_top_fetch {
     u64 next_at, end_at;       /* in the launch's `in`: what is not loaded yet */
-    u32 line_next, line_bytes; /* place in the stream's line, bytes in it */
+    u32 loaded_bytes;          /* so far */
     u32 is_after_ff, next_rst; /* see hw/core/unstuff.h */
     u32 segment, n_segments;   /* the one that is read, how many are needed */
     u32 is_scan_over;
-    s32 status; /* not DLOP_OK: segment is damaged */
-    u32 fetched_bytes, unstuffed_bytes;
+    s32 status;                         /* not DLOP_OK: segment is damaged */
+    u32 fetched_bytes, unstuffed_bytes; /* taken from the loaded ones so far, given on */
 };
 
 /* A stream's part of a step. */
@@ -36,8 +38,7 @@ DLOP_STEP void dlop_top_fetch_init(struct dlop_top_fetch *fetch, u64 begin_at, u
 {
     fetch->next_at = begin_at;
     fetch->end_at = end_at;
-    fetch->line_next = 0;
-    fetch->line_bytes = 0;
+    fetch->loaded_bytes = 0;
     fetch->is_after_ff = 0;
     fetch->next_rst = 0;
     fetch->segment = 0;
@@ -53,22 +54,32 @@ DLOP_STEP s32 dlop_top_fetch_is_over(const struct dlop_top_fetch *fetch)
     return fetch->status != DLOP_OK || fetch->segment >= fetch->n_segments;
 }
 
-/* Load the stream's next line; none of its bytes where the scan is over. */
+/* Steps that a stream takes at most: each of them takes a chunk's bytes or more, or ends a segment;
+ * a last one sees that the scan is over. */
+DLOP_STEP u32 dlop_top_fetch_max_steps(const struct dlop_top_fetch *fetch)
+{
+    if (fetch->n_segments == 0)
+        return 0;
+    return (u32)((fetch->end_at - fetch->next_at) / DLOP_TOP_CHUNK_BYTES) + fetch->n_segments + 1;
+}
+
+/* Load the stream's next bytes, if there are not those that a chunk can take. */
 DLOP_STEP void dlop_top_fetch_line(const u8 *in, u32 context, struct dlop_top_fetch *fetch,
                                    u8 lines[DLOP_TOP_CONTEXTS * DLOP_TOP_LINE_BYTES])
 {
     u64 n_left = fetch->end_at - fetch->next_at;
-    u32 n = n_left < DLOP_TOP_LINE_BYTES ? (u32)n_left : DLOP_TOP_LINE_BYTES, i;
+    u32 n = n_left < DLOP_TOP_LOAD_BYTES ? (u32)n_left : DLOP_TOP_LOAD_BYTES, i;
 
-    for (i = 0; i < DLOP_TOP_LINE_BYTES; i++) {
+    if (fetch->loaded_bytes - fetch->fetched_bytes >= DLOP_TOP_CHUNK_TAKES_BYTES)
+        return;
+    for (i = 0; i < n; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (i >= n)
-            break;
-        lines[context * DLOP_TOP_LINE_BYTES + i] = in[fetch->next_at + i];
+        DLOP_HLS(LOOP_TRIPCOUNT min = 0 max = DLOP_TOP_LOAD_BYTES avg = 254)
+        lines[context * DLOP_TOP_LINE_BYTES + (fetch->loaded_bytes + i) % DLOP_TOP_LINE_BYTES] =
+            in[fetch->next_at + i];
     }
     fetch->next_at += n;
-    fetch->line_next = 0;
-    fetch->line_bytes = n;
+    fetch->loaded_bytes += n;
 }
 
 /* The scan has no more bytes. Returns whether the segment ends well. */
@@ -99,21 +110,20 @@ DLOP_STEP void dlop_top_fetch_chunk(const u8 *in, u32 context, struct dlop_top_f
 
     if (fetch->is_scan_over)
         fetch->status = DLOP_ERR_TRUNCATED;
-    for (i = 0; i < 2 * DLOP_TOP_CHUNK_BYTES + 2 && fetch->status == DLOP_OK; i++) {
+    dlop_top_fetch_line(in, context, fetch, lines);
+    for (i = 0; i < DLOP_TOP_CHUNK_TAKES_BYTES; i++) {
         DLOP_HLS(PIPELINE II = 1)
         u32 event, value = 0;
 
-        if (n == DLOP_TOP_CHUNK_BYTES || is_last)
+        if (fetch->status != DLOP_OK || n == DLOP_TOP_CHUNK_BYTES || is_last)
             break;
-        if (fetch->line_next == fetch->line_bytes)
-            dlop_top_fetch_line(in, context, fetch, lines);
-        if (fetch->line_bytes == 0) {
+        if (fetch->fetched_bytes == fetch->loaded_bytes) {
             is_last = dlop_top_fetch_end(fetch) != 0;
             continue;
         }
-        event = dlop_unstuff_byte(lines[context * DLOP_TOP_LINE_BYTES + fetch->line_next],
-                                  &fetch->is_after_ff, &value);
-        fetch->line_next++;
+        event = dlop_unstuff_byte(
+            lines[context * DLOP_TOP_LINE_BYTES + fetch->fetched_bytes % DLOP_TOP_LINE_BYTES],
+            &fetch->is_after_ff, &value);
         fetch->fetched_bytes++;
         if (event == DLOP_UNSTUFF_DATA) {
             chunks_out[context * DLOP_TOP_CHUNK_BYTES + n] = (u8)value;
@@ -131,27 +141,22 @@ DLOP_STEP void dlop_top_fetch_chunk(const u8 *in, u32 context, struct dlop_top_f
 /* Stage: the next chunk of every stream; an empty one, not its segment's last, where the stream is
  * over.
  *
- * lines:      kept between the steps.
+ * lines:      rings, [context][DLOP_TOP_LINE_BYTES]; kept between the steps.
  * chunks_out: [context][DLOP_TOP_CHUNK_BYTES].
- * Returns whether any stream had bytes or an end to give: 0 ends the scan.
  */
-DLOP_STEP s32 dlop_top_fetch_step(const u8 *in, struct dlop_top_fetch fetches[DLOP_TOP_CONTEXTS],
-                                  u8 lines[DLOP_TOP_CONTEXTS * DLOP_TOP_LINE_BYTES],
-                                  u8 chunks_out[DLOP_TOP_CONTEXTS * DLOP_TOP_CHUNK_BYTES],
-                                  struct dlop_top_chunk chunk_out[DLOP_TOP_CONTEXTS])
+DLOP_STEP void dlop_top_fetch_step(const u8 *in, struct dlop_top_fetch fetches[DLOP_TOP_CONTEXTS],
+                                   u8 lines[DLOP_TOP_CONTEXTS * DLOP_TOP_LINE_BYTES],
+                                   u8 chunks_out[DLOP_TOP_CONTEXTS * DLOP_TOP_CHUNK_BYTES],
+                                   struct dlop_top_chunk chunk_out[DLOP_TOP_CONTEXTS])
 {
-    s32 is_any = 0;
     u32 i;
 
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
         chunk_out[i].n_bytes = 0;
         chunk_out[i].is_last = 0;
-        if (dlop_top_fetch_is_over(&fetches[i]))
-            continue;
-        is_any = 1;
-        dlop_top_fetch_chunk(in, i, &fetches[i], lines, chunks_out, &chunk_out[i]);
+        if (!dlop_top_fetch_is_over(&fetches[i]))
+            dlop_top_fetch_chunk(in, i, &fetches[i], lines, chunks_out, &chunk_out[i]);
     }
-    return is_any;
 }
 
 #endif

@@ -18,17 +18,20 @@
 /* Unstuffed bytes of each stream that the entropy stage gets at a time. A multiple of the 4 that a
  * refill takes. */
 #define DLOP_TOP_CHUNK_BYTES 64u
-/* Stuffed bytes of each stream that are read from memory at a time. */
-#define DLOP_TOP_LINE_BYTES 256u
+/* Stuffed bytes that a chunk can take: two for each of its own, and a marker. */
+#define DLOP_TOP_CHUNK_TAKES_BYTES (2u * DLOP_TOP_CHUNK_BYTES + 2u)
+/* Stuffed bytes of each stream that are read from memory at a time, and a ring for these and for
+ * what a chunk left. At least a chunk's are read; the ring is a power of two. */
+#define DLOP_TOP_LOAD_BYTES 256u
+#define DLOP_TOP_LINE_BYTES 512u
 
 /* Symbols that a stream can have in one step: all bits of the chunk and of the 64-bit window, and
  * one block of zeros past the end of the data; a code has at least one bit. */
 #define DLOP_TOP_STEP_SYMBOLS (8u * DLOP_TOP_CHUNK_BYTES + 64u + 64u)
 /* A block has at least two symbols. */
 #define DLOP_TOP_STEP_BLOCKS (DLOP_TOP_CONTEXTS * DLOP_TOP_STEP_SYMBOLS / 2u)
-/* Coefficients of a stream between the entropy stage and the blocks: a step that is written, one
- * that is read, and the open block. A power of two. */
-#define DLOP_TOP_RING_EVENTS 2048u
+/* Coefficients of a stream that a step can have. */
+#define DLOP_TOP_STEP_EVENTS DLOP_TOP_STEP_SYMBOLS
 
 /* Huffman tables of a stream: DC and AC of each component of the scan. */
 #define DLOP_TOP_TABLES (2u * DLOP_JPEG_MAX_COMPONENTS)

@@ -6,11 +6,11 @@
  * next symbol's window has as many clocks as there are streams, while the engine takes one symbol
  * in each. A stream that waits for bytes loses its turns only.
  *
- * A stored coefficient is one event, (value << 16 | position), in its stream's ring; the number of
- * events so far names a place in it. Blocks that are not needed leave nothing. A finished block
- * becomes a record that says where its events are; blocks of one stream are finished in order.
- * Stages behind never hold this one up by more than the ring, and no bytes wait before it: see
- * shape.h for the bounds.
+ * A stored coefficient is one event, (value << 16 | position), in its stream's list of this step.
+ * Blocks that are not needed leave nothing. A finished block becomes a record that says where its
+ * events are; blocks of one stream are finished in order. A block that is open at the end of a step
+ * has its first events in that step's list: the stage behind keeps them (blocks.h), so that all
+ * that is handed over is of one step.
  */
 #ifndef DLOP_HW_TOP_SYMBOLS_H
 #define DLOP_HW_TOP_SYMBOLS_H
@@ -31,7 +31,8 @@ struct dlop_top_context {
     u32 restart_interval;           /* 0: none */
     u32 segment, n_mcus_in_segment; /* number of the segment, MCUs left of it */
     u32 k;                          /* place in the block, see dlop_entropy_symbol */
-    u32 event, n_block_events;      /* events so far; of the open block */
+    u32 n_events, n_block_events;   /* of this step so far; of the open block */
+    u32 n_kept_events;              /* of the open block in the steps before */
     s64 n_left_bits;                /* DRAIN: bits left over so far */
     s32 status;                     /* not DLOP_OK: segment is damaged */
     u32 n_symbols, n_long, n_blocks;
@@ -42,8 +43,14 @@ struct dlop_top_block {
     u64 at; /* of its first sample in scratch */
     u32 pitch_samples;
     u32 context, segment;
-    u32 quant;           /* index of its factors: [context][table of the frame] */
-    u32 event, n_events; /* its first event's number, and how many follow */
+    u32 quant;                 /* index of its factors: [context][table of the frame] */
+    u32 n_kept_events;         /* its first ones are those that were kept of the steps before, */
+    u32 first_event, n_events; /* the others are in this step's list from here on; all together */
+};
+
+/* What a stream leaves open at the end of a step: in the order of its events. */
+struct dlop_top_open {
+    u32 n_kept_events, first_event, n_events; /* as in dlop_top_block */
 };
 
 /* walk: filled in. */
@@ -55,8 +62,9 @@ DLOP_STEP void dlop_top_context_init(struct dlop_top_context *context, u32 resta
     context->segment = 0;
     context->n_mcus_in_segment = 0;
     context->k = 0;
-    context->event = 0;
+    context->n_events = 0;
     context->n_block_events = 0;
+    context->n_kept_events = 0;
     context->n_left_bits = 0;
     context->status = DLOP_OK;
     context->n_symbols = 0;
@@ -134,11 +142,14 @@ DLOP_STEP s32 dlop_top_context_close_block(struct dlop_top_context *context, u32
         block_out->context = i;
         block_out->segment = context->segment;
         block_out->quant = i * DLOP_JPEG_MAX_QUANT_TABLES + entry->quant;
-        block_out->event = context->event - context->n_block_events;
+        block_out->n_kept_events = context->n_kept_events;
+        block_out->first_event =
+            context->n_events - (context->n_block_events - context->n_kept_events);
         block_out->n_events = context->n_block_events;
     }
     context->k = 0;
     context->n_block_events = 0;
+    context->n_kept_events = 0;
     context->n_blocks++;
     if (dlop_top_walk_step(&context->walk)) {
         context->n_mcus_in_segment--;
@@ -156,7 +167,7 @@ DLOP_STEP s32 dlop_top_context_close_block(struct dlop_top_context *context, u32
 DLOP_STEP s32 dlop_top_turn(
     const u8 chunks[DLOP_TOP_CONTEXTS * DLOP_TOP_CHUNK_BYTES], u32 i,
     const struct dlop_huff_table tables[DLOP_TOP_CONTEXTS * DLOP_TOP_TABLES],
-    struct dlop_top_context *context, u32 events[DLOP_TOP_CONTEXTS * DLOP_TOP_RING_EVENTS],
+    struct dlop_top_context *context, u32 events[DLOP_TOP_CONTEXTS * DLOP_TOP_STEP_EVENTS],
     struct dlop_top_block *block_out)
 {
     u32 entry = context->walk.entry, table = i * DLOP_TOP_TABLES + 2 * entry;
@@ -173,48 +184,71 @@ DLOP_STEP s32 dlop_top_turn(
     context->n_symbols++;
     context->n_long += coef.code_bits > DLOP_HUFF_LOOKUP_BITS;
     if (coef.is_stored && dlop_top_walk_is_needed(&context->walk)) {
-        events[i * DLOP_TOP_RING_EVENTS + context->event % DLOP_TOP_RING_EVENTS] =
+        events[i * DLOP_TOP_STEP_EVENTS + context->n_events] =
             ((u32)coef.value & 0xffffu) << 16 | coef.position;
-        context->event++;
+        context->n_events++;
         context->n_block_events++;
     }
     return coef.is_last && dlop_top_context_close_block(context, i, block_out);
 }
 
+/* A step's end: what stream i leaves open. The next step's list begins anew. */
+DLOP_STEP void dlop_top_context_leave(struct dlop_top_context *context,
+                                      struct dlop_top_open *open_out)
+{
+    open_out->n_kept_events = context->n_kept_events;
+    open_out->first_event = context->n_events - (context->n_block_events - context->n_kept_events);
+    open_out->n_events = context->n_block_events;
+    context->n_kept_events = context->n_block_events;
+    context->n_events = 0;
+}
+
+/* What the entropy stage hands over of a step, beside the events. */
+struct dlop_top_handed {
+    struct dlop_top_open open[DLOP_TOP_CONTEXTS];
+    u32 n_blocks;
+    struct dlop_top_block blocks[DLOP_TOP_STEP_BLOCKS]; /* in the order of their ends */
+};
+
 /* Stage: take the symbols of one chunk of every stream.
  *
  * chunks:     [context][DLOP_TOP_CHUNK_BYTES]; chunk: [context].
  * tables:     [context][entry of the scan][DC, AC].
- * events:     rings, [context][DLOP_TOP_RING_EVENTS].
- * blocks_out: finished blocks in the order of their ends.
- * Returns the number of these.
+ * events_out: [context][DLOP_TOP_STEP_EVENTS].
  */
-DLOP_STEP u32
+DLOP_STEP void
 dlop_top_symbols(const u8 chunks[DLOP_TOP_CONTEXTS * DLOP_TOP_CHUNK_BYTES],
                  const struct dlop_top_chunk chunk[DLOP_TOP_CONTEXTS],
                  const struct dlop_huff_table tables[DLOP_TOP_CONTEXTS * DLOP_TOP_TABLES],
                  struct dlop_top_context contexts[DLOP_TOP_CONTEXTS],
-                 u32 events[DLOP_TOP_CONTEXTS * DLOP_TOP_RING_EVENTS],
-                 struct dlop_top_block blocks_out[DLOP_TOP_STEP_BLOCKS])
+                 u32 events_out[DLOP_TOP_CONTEXTS * DLOP_TOP_STEP_EVENTS],
+                 struct dlop_top_handed *handed_out)
 {
     u32 n_blocks = 0, n_idle = 0, context = 0, i;
 
+    /* A stream's state is in registers, and used again when its turn comes. What is handed over is
+     * written only, so that nothing waits for it. */
+    DLOP_HLS(ARRAY_PARTITION variable = contexts type = complete)
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++)
         dlop_top_context_feed(&contexts[i], i, &chunk[i]);
     for (i = 0; i < DLOP_TOP_CONTEXTS * (DLOP_TOP_STEP_SYMBOLS + 1); i++) {
         DLOP_HLS(PIPELINE II = 1)
         DLOP_HLS(LOOP_TRIPCOUNT min = 4 max = 2564 avg = 360)
+        DLOP_HLS(DEPENDENCE variable = contexts type = inter direction = RAW distance =
+                     DLOP_TOP_CONTEXTS dependent = true)
         if (n_idle == DLOP_TOP_CONTEXTS)
             break;
         n_idle++;
         if (dlop_top_context_is_ready(&contexts[context])) {
             n_idle = 0;
-            n_blocks += (u32)dlop_top_turn(chunks, context, tables, &contexts[context], events,
-                                           &blocks_out[n_blocks]);
+            n_blocks += (u32)dlop_top_turn(chunks, context, tables, &contexts[context], events_out,
+                                           &handed_out->blocks[n_blocks]);
         }
         context = context + 1 == DLOP_TOP_CONTEXTS ? 0 : context + 1;
     }
-    return n_blocks;
+    handed_out->n_blocks = n_blocks;
+    for (i = 0; i < DLOP_TOP_CONTEXTS; i++)
+        dlop_top_context_leave(&contexts[i], &handed_out->open[i]);
 }
 
 #endif

@@ -84,6 +84,7 @@ static void chunks_are_the_unstuffed_segments(void **state)
         struct dlop_top_chunk chunk[N_STREAMS];
         u8 lines[N_STREAMS * DLOP_TOP_LINE_BYTES], chunks[N_STREAMS * DLOP_TOP_CHUNK_BYTES];
         u32 n_got[N_STREAMS] = {0}, n_ends[N_STREAMS] = {0}, n_seen[N_STREAMS] = {0};
+        u32 n_steps = 0;
 
         for (u32 i = 0; i < N_STREAMS; i++) {
             u32 n_segments = (u32)random_in(&random, 0, 4);
@@ -93,8 +94,10 @@ static void chunks_are_the_unstuffed_segments(void **state)
             n_segments += n_segments && random_u32(&random) % 8 == 0;
             expect_stream(in[i], n_bytes, n_segments, &expected[i]);
             dlop_top_fetch_init(&fetches[i], at, at + n_bytes, n_segments);
+            n_steps = dlop_max_u32(n_steps, dlop_top_fetch_max_steps(&fetches[i]));
         }
-        while (dlop_top_fetch_step(&in[0][0], fetches, lines, chunks, chunk))
+        for (u32 step = 0; step < n_steps; step++) {
+            dlop_top_fetch_step(&in[0][0], fetches, lines, chunks, chunk);
             for (u32 i = 0; i < N_STREAMS; i++) {
                 /* Full, or a segment's last one, or nothing. */
                 if (!chunk[i].is_last && chunk[i].n_bytes)
@@ -105,6 +108,7 @@ static void chunks_are_the_unstuffed_segments(void **state)
                 if (chunk[i].is_last)
                     n_seen[i] = n_got[i];
             }
+        }
         for (u32 i = 0; i < N_STREAMS; i++)
             if (fetches[i].status != expected[i].status || n_ends[i] != expected[i].n_ends ||
                 n_seen[i] != expected[i].n_bytes || memcmp(got[i], expected[i].bytes, n_seen[i]))
@@ -267,14 +271,18 @@ static void feed(u8 *chunks, struct dlop_top_chunk *chunk)
     }
 }
 
-static void check_block(struct random_state *random, const struct dlop_top_block *block,
-                        const u32 *events)
+static struct dlop_top_handed handed;
+static u32 events[N_STREAMS * DLOP_TOP_STEP_EVENTS], kept[DLOP_TOP_KEPT_EVENTS];
+
+static void check_block(struct random_state *random, u32 b)
 {
+    const struct dlop_top_block *block = &handed.blocks[b];
     struct dlop_coef_block expected, got;
+    struct dlop_top_passed passed;
     s32 status = next_needed(block->context, &expected);
 
     memset(&got, 0x5a, sizeof got);
-    dlop_top_collect(block, events, &got);
+    dlop_top_collect(&handed, b, events, kept, &passed, &got);
     if (status != DLOP_OK || got.valid != expected.valid)
         RANDOM_FAIL(random, "stream %u: block of status %d", block->context, status);
     for (u32 k = 0; k < 64; k++)
@@ -286,8 +294,6 @@ static void check_block(struct random_state *random, const struct dlop_top_block
 static void streams_in_rotation_give_each_its_blocks(void **state)
 {
     (void)state;
-    static struct dlop_top_block blocks[DLOP_TOP_STEP_BLOCKS];
-    static u32 events[N_STREAMS * DLOP_TOP_RING_EVENTS];
 
     for (u32 n = 0; n < 200; n++) {
         struct random_state random = random_start(random_seed() + n);
@@ -297,12 +303,11 @@ static void streams_in_rotation_give_each_its_blocks(void **state)
 
         open_streams(&random, n);
         for (u32 step = 0; step < 2000; step++) {
-            u32 n_blocks;
-
             feed(chunks, chunk);
-            n_blocks = dlop_top_symbols(chunks, chunk, tables.huff, contexts, events, blocks);
-            for (u32 b = 0; b < n_blocks; b++)
-                check_block(&random, &blocks[b], events);
+            dlop_top_symbols(chunks, chunk, tables.huff, contexts, events, &handed);
+            for (u32 b = 0; b < handed.n_blocks; b++)
+                check_block(&random, b);
+            dlop_top_keep(handed.open, events, kept);
         }
         for (u32 i = 0; i < N_STREAMS; i++) {
             s32 status = next_needed(i, &rest);
@@ -386,11 +391,21 @@ static void waves_lie_apart_in_scratch(void **state)
 
 /* ---- transform, store ---- */
 
+/* One more event of a block. */
+static void put_event(struct dlop_top_block *block, u32 word)
+{
+    u32 e = block->n_events++;
+
+    if (e < block->n_kept_events)
+        kept[block->context * 64 + e] = word;
+    else
+        events[block->context * DLOP_TOP_STEP_EVENTS + block->first_event + e -
+               block->n_kept_events] = word;
+}
+
 static void blocks_are_transformed_into_their_places(void **state)
 {
     (void)state;
-    static u32 events[N_STREAMS * DLOP_TOP_RING_EVENTS];
-    static struct dlop_top_block blocks[DLOP_TOP_STEP_BLOCKS];
     static struct dlop_top_quant quant[DLOP_TOP_QUANT_TABLES];
     static u8 scratch[64 * 64], expected[64 * 64];
 
@@ -401,35 +416,36 @@ static void blocks_are_transformed_into_their_places(void **state)
         struct dlop_coef_block block = {0};
         u8 samples[64];
         s16 natural[64];
+        struct dlop_top_block *out = &handed.blocks[0];
         s32 status;
 
-        /* The ring may wrap in the middle of the block. */
-        blocks[0] = (struct dlop_top_block){.at = 8 * (random_u32(&random) % 8),
-                                            .pitch_samples = 64,
-                                            .context = context,
-                                            .segment = 7,
-                                            .quant = random_u32(&random) % DLOP_TOP_QUANT_TABLES,
-                                            .event = random_u32(&random)};
+        /* Some of the events may be of the step before. */
+        memset(&handed, 0, sizeof handed);
+        handed.n_blocks = 1;
+        *out = (struct dlop_top_block){.at = 8 * (random_u32(&random) % 8),
+                                       .pitch_samples = 64,
+                                       .context = context,
+                                       .segment = 7,
+                                       .quant = random_u32(&random) % DLOP_TOP_QUANT_TABLES,
+                                       .n_kept_events = random_u32(&random) % 4,
+                                       .first_event = random_u32(&random) % 500};
         for (u32 k = 0; k < 64; k++) {
-            u32 event = blocks[0].event + blocks[0].n_events;
-
-            quant[blocks[0].quant].factor[k] = (u16)random_in(&random, 1, n % 3 ? 2 : 60);
+            quant[out->quant].factor[k] = (u16)random_in(&random, 1, n % 3 ? 2 : 60);
             if (k && random_u32(&random) % 4)
                 continue;
             block.coef[k] = (s16)random_in(&random, -(s32)limit, (s32)limit);
             block.valid |= (u64)1 << k;
-            events[context * DLOP_TOP_RING_EVENTS + event % DLOP_TOP_RING_EVENTS] =
-                (u32)(u16)block.coef[k] << 16 | k;
-            blocks[0].n_events++;
+            put_event(out, (u32)(u16)block.coef[k] << 16 | k);
         }
-        status = dlop_dequantise_block(&block, quant[blocks[0].quant].factor, natural);
+        out->n_kept_events = dlop_min_u32(out->n_kept_events, out->n_events);
+        status = dlop_dequantise_block(&block, quant[out->quant].factor, natural);
         if (!dlop_idct_block(natural, samples))
             status = DLOP_ERR_INEXACT;
         memset(scratch, 0x77, sizeof scratch);
         memset(expected, 0x77, sizeof expected);
         for (u32 i = 0; i < 64 && status == DLOP_OK; i++)
-            expected[blocks[0].at + i / 8 * 64 + i % 8] = samples[i];
-        dlop_top_blocks(blocks, 1, events, quant, scratch, results);
+            expected[out->at + i / 8 * 64 + i % 8] = samples[i];
+        dlop_top_blocks(&handed, events, quant, kept, scratch, results);
         if (memcmp(scratch, expected, sizeof scratch) || results[context].status != status ||
             results[context].n_blocks != (status == DLOP_OK) ||
             results[context].segment != (status == DLOP_OK ? 0 : 7))
