@@ -1,6 +1,6 @@
-/* dlop bench: throughput side by side. The contestants are Python loaders, so the measurement
- * itself is the package's module dlop.bench_loader; this command finds the interpreter and hands
- * the options over. */
+/* dlop bench: throughput side by side. Contestants are Python loaders or are reached from Python,
+ * so each measurement is a module of the package, named in the table below; this command finds the
+ * interpreter and hands the options over, also --help of one measurement. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,22 +9,31 @@
 
 #include "host/cli/cli.h"
 
-static const char HELP[] =
-    "Usage: dlop bench loader --data DIR [OPTION...]\n\n"
-    "Measures the script's own DataLoader and DLOP interleaved in one process tree, at equal\n"
-    "numbers of cores, on the photographs below DIR (one folder per class).\n\n"
-    "  --data DIR        photographs, as for torchvision's ImageFolder\n"
-    "  --cores N         pin the process tree to N cores (default 1)\n"
-    "  --rounds N        interleaved rounds; medians are reported (default 5)\n"
-    "  --limit N         use the first N images only\n"
-    "  --batch-size N    images of a batch (default 32)\n"
-    "  --pipeline NAME   v1, v2 or v2-tensor (default v1)\n"
-    "  --device NAMES    devices, as for dlop run (default: DLOP_DEVICE, or auto)\n"
-    "  --json FILE       write the result, schema dlop.bench.loader/1; - is standard output\n\n"
-    "The Python interpreter is DLOP_PYTHON where set, otherwise python3; it needs torch and\n"
-    "torchvision.\n";
+static const struct {
+    const char *name, *module;
+} BENCHES[] = {
+    {"loader", "dlop.bench_loader"},
+    {"decode", "dlop.bench_decode"},
+};
 
-static int exec_python(const char *command, int argc, char **argv)
+static const char HELP[] =
+    "Usage: dlop bench loader --data DIR [OPTION...]\n"
+    "       dlop bench decode --data DIR [OPTION...]\n\n"
+    "Measures contestants interleaved in one run, at equal numbers of cores, on the photographs\n"
+    "below DIR. The reference comes first and last; medians over the rounds are reported.\n\n"
+    "  loader   batches of a training: the script's own DataLoader and DLOP (DIR has one folder\n"
+    "           per class)\n"
+    "  decode   whole pictures from memory to RGB: DLOP's kernels and libjpeg-turbo\n\n"
+    "Options of all of them; dlop bench NAME --help has the rest:\n"
+    "  --cores N         pin the process tree to N cores (default 1)\n"
+    "  --rounds N        interleaved rounds (default 5)\n"
+    "  --limit N         use N images only\n"
+    "  --json FILE       write the result, schema dlop.bench.NAME/1; - is standard output\n\n"
+    "Example: dlop bench decode --data photos --rounds 9 --json decode.json\n"
+    "The Python interpreter is DLOP_PYTHON where set, otherwise python3; loader needs torch and\n"
+    "torchvision in it.\n";
+
+static int exec_python(const char *command, const char *module, int argc, char **argv)
 {
     struct cli_paths paths;
     const char *python = getenv("DLOP_PYTHON");
@@ -38,7 +47,7 @@ static int exec_python(const char *command, int argc, char **argv)
     }
     child[n++] = python && *python ? (char *)python : "python3";
     child[n++] = "-m";
-    child[n++] = "dlop.bench_loader";
+    child[n++] = (char *)module;
     for (int i = 0; i < argc; i++)
         child[n++] = argv[i];
     execvp(child[0], child);
@@ -49,18 +58,13 @@ static int exec_python(const char *command, int argc, char **argv)
 
 int cli_bench(int argc, char **argv)
 {
-    bool wants_help = argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
-
-    if (!wants_help && argc > 1 && !strcmp(argv[1], "loader")) {
-        for (int i = 2; i < argc; i++)
-            wants_help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
-        if (!wants_help)
-            return exec_python(argv[0], argc - 2, argv + 2);
-    }
-    if (wants_help) {
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         fputs(HELP, stdout);
         return CLI_DONE;
     }
+    for (size_t i = 0; argc > 1 && i < sizeof BENCHES / sizeof BENCHES[0]; i++)
+        if (!strcmp(argv[1], BENCHES[i].name))
+            return exec_python(argv[0], BENCHES[i].module, argc - 2, argv + 2);
     fputs(HELP, stderr);
     return CLI_USAGE;
 }
