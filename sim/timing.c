@@ -136,8 +136,8 @@ static void predict_stages(const struct dlop_timing_work *work,
 
 /* The stages as the text of hw/top has them, in turns: a byte is copied to the chip, then
  * unstuffed; a block is dequantised, transformed and stored by loops beside each other, the longest
- * of 64 turns; samples are copied to the chip, then upsampled; pixels go to and from
- * scratch memory byte by byte; a TENSOR job has no passes and no fill. */
+ * of 64 turns; samples are copied to the chip, then upsampled; pixels go to and from scratch memory
+ * byte by byte; elements are packed one by one; a TENSOR job has no passes and no fill. */
 static void predict_as_written(const struct dlop_timing_work *work,
                                const struct dlop_timing_engine *engine,
                                u64 stage[DLOP_TIMING_STAGE_COUNT])
@@ -159,7 +159,9 @@ static void predict_as_written(const struct dlop_timing_work *work,
         MAX(counts->x_multiply_adds + counts->x_outputs, DLOP_RGBX_BYTES * counts->x_outputs);
     stage[DLOP_TIMING_Y_AXIS] =
         (1 + DLOP_RGBX_BYTES) * counts->y_multiply_adds + 2 * counts->y_outputs;
-    stage[DLOP_TIMING_PACK] = (counts->x_outputs != 0 ? 2 : 1) * work->out_px;
+    stage[DLOP_TIMING_PACK] = counts->packed_elements;
+    if (counts->x_outputs != 0)
+        stage[DLOP_TIMING_PACK] += work->out_px;
     stage[DLOP_TIMING_STORE] = work->write_bytes;
 }
 

@@ -152,9 +152,11 @@ const struct dlop_timing_engine *dlop_timing_engine_at(u32 i)
      BRAM_OF(DLOP_HUFF_LOOKUP_ENTRIES + 256u + 2u * DLOP_HUFF_MAX_CODE_BITS))
 #define EVENTS_BRAM (2u * BRAM_OF(DLOP_TOP_CONTEXTS * DLOP_TOP_STEP_EVENTS))
 #define BLOCKS_BRAM (2u * BRAM_OF(8u * DLOP_TOP_STEP_BLOCKS))
-#define JOBS_BRAM   (2u * BRAM_OF(DLOP_TOP_CONTEXTS * sizeof(struct dlop_top_job) / 4u))
-#define AXES_BRAM   (3u * (BRAM_OF(DLOP_TOP_WEIGHTS) + 2u * BRAM_OF(DLOP_TOP_SPANS)))
-#define ROWS_URAM   (3u * URAM_OF(DLOP_MAX_SIDE_PX))
+#define JOBS_BRAM                                                                                  \
+    (4u * BRAM_OF(DLOP_TOP_CONTEXTS * sizeof(struct dlop_top_job) / 4u) +                          \
+     4u * BRAM_OF(sizeof(struct dlop_top_job) / 4u))
+#define AXES_BRAM (3u * (BRAM_OF(DLOP_TOP_WEIGHTS) + 2u * BRAM_OF(DLOP_TOP_SPANS)))
+#define ROWS_URAM (3u * URAM_OF(DLOP_MAX_SIDE_PX))
 
 static const struct dlop_timing_part parts[] = {
     {"decoder",

@@ -1,9 +1,9 @@
 /* Inverse DCT of one 8x8 block: the integer transform that libjpeg calls "islow".
  *
  * This text is the specification; replacements in driver/cpu and every device must equal it bit for
- * bit. Role in the pipeline: dequantised coefficients in, samples out; no state between blocks; each
- * pass can be a stage of its own. Not here: dequantisation (hw/core/dequantise.h), DC-only shortcuts
- * (exact, hence optional).
+ * bit. Role in the pipeline: dequantised coefficients in, samples out; no state between blocks;
+ * each pass can be a stage of its own. Not here: dequantisation (hw/core/dequantise.h), shortcuts
+ * for blocks of DC alone (exact, hence optional).
  *
  * Source: Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms with 11
  * multiplications", ICASSP 1989.

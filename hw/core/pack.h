@@ -12,6 +12,8 @@
 #include "hw/core/arith.h"
 #include "hw/core/colour.h"
 
+#define DLOP_MAX_ELEMENT_BYTES 8u
+
 /* Pack row y of a record's output.
  *
  * job:   checked; names size, layout, out_channels (1: the first one) and element_bytes.
@@ -22,19 +24,27 @@
 DLOP_STEP void dlop_pack_row(const struct dlop_job *job, DLOP_GLOBAL const u8 *table,
                              DLOP_GLOBAL const u8 *rgbx, u32 y, DLOP_GLOBAL u8 *out)
 {
-    u32 n_channels = job->out_channels, element_bytes = job->element_bytes, x, c, b;
+    u32 n_channels = job->out_channels, element_bytes = job->element_bytes, x = 0, c = 0, i, b;
     u64 width = job->out_width_px, height = job->out_height_px;
 
-    for (x = 0; x < job->out_width_px; x++) {
+    /* One loop over the elements, so that each is one turn. */
+    for (i = 0; i < job->out_width_px * n_channels; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        for (c = 0; c < n_channels; c++) {
-            u32 value = rgbx[(u64)x * DLOP_RGBX_BYTES + c];
-            u64 from = (u64)(c * 256 + value) * element_bytes;
-            u64 element = job->layout == DLOP_LAYOUT_CHW ? (c * height + y) * width + x
-                                                         : (y * width + x) * n_channels + c;
+        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 768)
+        u32 value = rgbx[(u64)x * DLOP_RGBX_BYTES + c];
+        u64 from = (u64)(c * 256 + value) * element_bytes;
+        u64 element = job->layout == DLOP_LAYOUT_CHW ? (c * height + y) * width + x
+                                                     : (y * width + x) * n_channels + c;
 
-            for (b = 0; b < element_bytes; b++)
+        for (b = 0; b < DLOP_MAX_ELEMENT_BYTES; b++) {
+            DLOP_HLS(UNROLL)
+            if (b < element_bytes)
                 out[element * element_bytes + b] = table[from + b];
+        }
+        c++;
+        if (c == n_channels) {
+            c = 0;
+            x++;
         }
     }
 }

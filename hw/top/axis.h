@@ -51,12 +51,11 @@ DLOP_STEP u32 dlop_top_axis_span(const u8 *in, struct dlop_top_axis *axis, u32 o
     if (o < axis->first_span || o - axis->first_span >= axis->n_spans) {
         axis->first_span = o / DLOP_TOP_SPANS * DLOP_TOP_SPANS;
         axis->n_spans = dlop_min_u32(axis->n_out - axis->first_span, DLOP_TOP_SPANS);
-        for (i = 0; i < DLOP_TOP_SPANS; i++) {
+        for (i = 0; i < axis->n_spans; i++) {
             DLOP_HLS(PIPELINE II = 1)
+            DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = DLOP_TOP_SPANS)
             u64 at = axis->at + dlop_axis_span_at(axis->first_span + i);
 
-            if (i >= axis->n_spans)
-                break;
             axis->span_start[i] = dlop_u32_at(in, at);
             axis->span_n[i] = dlop_u32_at(in, at + 4);
         }
@@ -76,12 +75,11 @@ DLOP_STEP u32 dlop_top_axis_weight(const u8 *in, struct dlop_top_axis *axis, u64
         axis->n_weights = DLOP_TOP_WEIGHTS;
         if (n_all - axis->first_weight < DLOP_TOP_WEIGHTS)
             axis->n_weights = (u32)(n_all - axis->first_weight);
-        for (i = 0; i < DLOP_TOP_WEIGHTS; i++) {
+        for (i = 0; i < axis->n_weights; i++) {
             DLOP_HLS(PIPELINE II = 1)
+            DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = DLOP_TOP_WEIGHTS)
             u64 at = axis->at + dlop_axis_weights_at(axis->n_out, axis->n_taps, 0);
 
-            if (i >= axis->n_weights)
-                break;
             axis->weight[i] =
                 dlop_s32_at(in, at + (axis->first_weight + i) * DLOP_AXIS_WEIGHT_BYTES);
         }
@@ -153,16 +151,14 @@ DLOP_STEP void dlop_top_y_add(const u8 *scratch, u64 at, s32 weight, u32 n_px,
     u8 rgbx[DLOP_TOP_STRIP_PX * DLOP_RGBX_BYTES];
     u32 x;
 
-    for (x = 0; x < DLOP_TOP_STRIP_PX * DLOP_RGBX_BYTES; x++) {
+    for (x = 0; x < n_px * DLOP_RGBX_BYTES; x++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (x >= n_px * DLOP_RGBX_BYTES)
-            break;
+        DLOP_HLS(LOOP_TRIPCOUNT min = 4 max = 1024)
         rgbx[x] = scratch[at + x];
     }
-    for (x = 0; x < DLOP_TOP_STRIP_PX; x++) {
+    for (x = 0; x < n_px; x++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (x >= n_px)
-            break;
+        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = DLOP_TOP_STRIP_PX)
         dlop_axis_add(weight, rgbx, x, sums[x].channel);
     }
 }

@@ -8,15 +8,16 @@ void dlop_image_counted(const u8 *in, const u8 *constants, u8 *out, u8 *scratch,
                         u8 *completions, u64 in_bytes, u64 constants_bytes, u64 out_bytes,
                         u64 scratch_bytes, u32 n_jobs, struct dlop_top_counts *counts_out)
 {
-    const struct dlop_top_launch launch = {
-        {in_bytes, constants_bytes, out_bytes}, scratch_bytes, n_jobs};
+    struct dlop_top_launch launch = {
+        {in_bytes, constants_bytes, out_bytes}, scratch_bytes, n_jobs, 0};
     u32 first, i;
 
     for (first = 0; first < n_jobs; first += DLOP_TOP_CONTEXTS) {
         DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 1024)
         struct dlop_top_counts counts[DLOP_TOP_CONTEXTS];
 
-        dlop_top_image_wave(in, constants, out, scratch, jobs, completions, &launch, first, counts);
+        launch.first_wave = first / DLOP_TOP_CONTEXTS;
+        dlop_top_image_waves(in, constants, out, scratch, jobs, completions, &launch, 1, counts);
         for (i = 0; i < DLOP_TOP_CONTEXTS && i < n_jobs - first; i++)
             counts_out[first + i] = counts[i];
     }

@@ -133,7 +133,7 @@ dlop_top_steps(const u8 *in, u32 n_steps, struct dlop_top_fetch fetches[DLOP_TOP
 
 /* One scan of every job of the wave that has it. */
 DLOP_STEP void dlop_top_scan(const u8 *in, u32 scan, struct dlop_top_job wave[DLOP_TOP_CONTEXTS],
-                             u8 *scratch, struct dlop_top_counts counts[DLOP_TOP_CONTEXTS])
+                             u8 *scratch)
 {
     struct dlop_top_tables tables;
     struct dlop_top_fetch fetches[DLOP_TOP_CONTEXTS];
@@ -149,7 +149,7 @@ DLOP_STEP void dlop_top_scan(const u8 *in, u32 scan, struct dlop_top_job wave[DL
 
         if (is_started)
             wave[i].status = dlop_top_build_tables(&wave[i].frame, &wave[i].frame.scan[scan], i,
-                                                   &tables, &counts[i]);
+                                                   &tables, &wave[i].counts);
         is_started = is_started && wave[i].status == DLOP_OK;
         dlop_top_start_stream(&wave[i], scan, is_started, &contexts[i], &fetches[i]);
         n_steps = dlop_max_u32(n_steps, dlop_top_fetch_max_steps(&fetches[i]));
@@ -161,20 +161,22 @@ DLOP_STEP void dlop_top_scan(const u8 *in, u32 scan, struct dlop_top_job wave[DL
     dlop_top_steps(in, n_steps, fetches, lines, tables.huff, contexts, tables.quant, kept, scratch,
                    results);
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
-        dlop_top_count_scan(&fetches[i], &contexts[i], &results[i], &counts[i]);
+        dlop_top_count_scan(&fetches[i], &contexts[i], &results[i], &wave[i].counts);
         if (wave[i].status == DLOP_OK)
             wave[i].status = dlop_top_scan_status(&fetches[i], &contexts[i], &results[i]);
     }
 }
 
-/* Stage: decode the JPEG jobs of a wave. wave: status is updated. */
-DLOP_STEP void dlop_top_decode(const u8 *in, struct dlop_top_job wave[DLOP_TOP_CONTEXTS],
-                               u8 *scratch, struct dlop_top_counts counts[DLOP_TOP_CONTEXTS])
+/* Stage: decode the JPEG jobs of a wave. */
+DLOP_STEP void dlop_top_decode(const u8 *in, const struct dlop_top_job wave[DLOP_TOP_CONTEXTS],
+                               u8 *scratch, struct dlop_top_job wave_out[DLOP_TOP_CONTEXTS])
 {
-    u32 scan;
+    u32 i, scan;
 
+    for (i = 0; i < DLOP_TOP_CONTEXTS; i++)
+        wave_out[i] = wave[i];
     for (scan = 0; scan < DLOP_JPEG_MAX_SCANS; scan++)
-        dlop_top_scan(in, scan, wave, scratch, counts);
+        dlop_top_scan(in, scan, wave_out, scratch);
 }
 
 #endif

@@ -9,8 +9,8 @@
 #include "hw/core/pack.h"
 #include "hw/top/shape.h"
 
-#define DLOP_TOP_TABLE_BYTES  (DLOP_MAX_CHANNELS * 256u * 8u)
-#define DLOP_TOP_PACKED_BYTES (DLOP_TOP_STRIP_PX * DLOP_MAX_CHANNELS * 8u)
+#define DLOP_TOP_TABLE_BYTES  (DLOP_MAX_CHANNELS * 256u * DLOP_MAX_ELEMENT_BYTES)
+#define DLOP_TOP_PACKED_BYTES (DLOP_TOP_STRIP_PX * DLOP_MAX_CHANNELS * DLOP_MAX_ELEMENT_BYTES)
 
 /* Stage: a job's pack table to the chip. */
 DLOP_STEP void dlop_top_load_table(const u8 *constants, const struct dlop_job *job,
@@ -18,10 +18,9 @@ DLOP_STEP void dlop_top_load_table(const u8 *constants, const struct dlop_job *j
 {
     u32 n_bytes = job->out_channels * 256u * job->element_bytes, i;
 
-    for (i = 0; i < DLOP_TOP_TABLE_BYTES; i++) {
+    for (i = 0; i < n_bytes; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (i >= n_bytes)
-            break;
+        DLOP_HLS(LOOP_TRIPCOUNT min = 256 max = DLOP_TOP_TABLE_BYTES)
         table_out[i] = constants[job->pack_offset + i];
     }
 }
@@ -46,16 +45,14 @@ DLOP_STEP void dlop_top_write(const struct dlop_job *job, const u8 packed[DLOP_T
     u32 pixel_bytes = job->element_bytes * (is_planar ? 1u : job->out_channels);
     u64 plane_bytes = (u64)job->out_width_px * job->out_height_px * job->element_bytes;
     u64 at = job->out_offset + first_px * pixel_bytes;
-    u32 run, i;
+    u32 run_bytes = n * pixel_bytes, run, i;
 
-    for (run = 0; run < DLOP_MAX_CHANNELS; run++) {
-        if (run >= n_runs)
-            break;
-        for (i = 0; i < DLOP_TOP_PACKED_BYTES; i++) {
+    for (run = 0; run < n_runs; run++) {
+        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 3)
+        for (i = 0; i < run_bytes; i++) {
             DLOP_HLS(PIPELINE II = 1)
-            if (i >= n * pixel_bytes)
-                break;
-            out[at + run * plane_bytes + i] = packed[run * n * pixel_bytes + i];
+            DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = DLOP_TOP_PACKED_BYTES)
+            out[at + run * plane_bytes + i] = packed[run * run_bytes + i];
         }
     }
 }

@@ -9,14 +9,9 @@ void dlop_image(const u8 *in, const u8 *constants, u8 *out, u8 *scratch, const u
 {
     DLOP_TOP_PORTS
     const struct dlop_top_launch launch = {
-        {in_bytes, constants_bytes, out_bytes}, scratch_bytes, n_jobs};
-    u32 n_waves = n_jobs / DLOP_TOP_CONTEXTS + (n_jobs % DLOP_TOP_CONTEXTS != 0), wave;
+        {in_bytes, constants_bytes, out_bytes}, scratch_bytes, n_jobs, 0};
+    u32 n_waves = n_jobs / DLOP_TOP_CONTEXTS + (n_jobs % DLOP_TOP_CONTEXTS != 0);
+    struct dlop_top_counts counts[DLOP_TOP_CONTEXTS];
 
-    for (wave = 0; wave < n_waves; wave++) {
-        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 1024 avg = 16)
-        struct dlop_top_counts counts[DLOP_TOP_CONTEXTS];
-
-        dlop_top_image_wave(in, constants, out, scratch, jobs, completions, &launch,
-                            wave * DLOP_TOP_CONTEXTS, counts);
-    }
+    dlop_top_image_waves(in, constants, out, scratch, jobs, completions, &launch, n_waves, counts);
 }

@@ -23,82 +23,123 @@ DLOP_STEP void dlop_top_put(const u8 rgbx[DLOP_TOP_STRIP_BYTES], u32 n_px, u64 a
 {
     u32 i;
 
-    for (i = 0; i < DLOP_TOP_STRIP_BYTES; i++) {
+    for (i = 0; i < n_px * DLOP_RGBX_BYTES; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (i >= n_px * DLOP_RGBX_BYTES)
-            break;
+        DLOP_HLS(LOOP_TRIPCOUNT min = 4 max = DLOP_TOP_STRIP_BYTES)
         bytes_out[at + i] = rgbx[i];
     }
 }
 
-/* Row y of the region to the row on chip (x first) or to the picture. */
-DLOP_STEP void dlop_top_paint_source(const u8 *in, const struct dlop_top_job *slot, u32 y,
-                                     u8 *scratch, u8 row_out[DLOP_TOP_ROW_BYTES])
+/* Strips of a row of so many pixels, and the pixels of strip s. */
+DLOP_STEP u32 dlop_top_n_strips(u32 width_px)
 {
-    const struct dlop_job *job = &slot->job;
-    u64 row_at = slot->picture_at + (u64)y * job->roi_width_px * DLOP_RGBX_BYTES;
-    u32 x;
+    return dlop_ceil_div(width_px, DLOP_TOP_STRIP_PX);
+}
 
-    for (x = 0; x < job->roi_width_px; x += DLOP_TOP_STRIP_PX) {
+DLOP_STEP u32 dlop_top_strip_n_px(u32 width_px, u32 s)
+{
+    return dlop_min_u32(width_px - s * DLOP_TOP_STRIP_PX, DLOP_TOP_STRIP_PX);
+}
+
+/* Stage: row y of the region to the row on chip. */
+DLOP_STEP void dlop_top_source_row(const u8 *in, const struct dlop_top_job *slot, u32 y,
+                                   const u8 *scratch, u8 row_out[DLOP_TOP_ROW_BYTES])
+{
+    u32 width = slot->job.roi_width_px, n_strips = dlop_top_n_strips(width), s;
+
+    for (s = 0; s < n_strips; s++) {
         DLOP_HLS(LOOP_TRIPCOUNT min = 0 max = 256 avg = 2)
         struct dlop_top_strip strip;
         u8 rgbx[DLOP_TOP_STRIP_BYTES];
 
-        strip.x_px = job->roi_x_px + x;
-        strip.y_px = job->roi_y_px + y;
-        strip.n_px = dlop_min_u32(job->roi_width_px - x, DLOP_TOP_STRIP_PX);
+        strip.x_px = slot->job.roi_x_px + s * DLOP_TOP_STRIP_PX;
+        strip.y_px = slot->job.roi_y_px + y;
+        strip.n_px = dlop_top_strip_n_px(width, s);
         dlop_top_source(in, scratch, slot, &strip, rgbx);
-        if (job->pass_order == DLOP_PASS_X_FIRST)
-            dlop_top_put(rgbx, strip.n_px, (u64)x * DLOP_RGBX_BYTES, row_out);
-        else
-            dlop_top_put(rgbx, strip.n_px, row_at + (u64)x * DLOP_RGBX_BYTES, scratch);
+        dlop_top_put(rgbx, strip.n_px, (u64)s * DLOP_TOP_STRIP_BYTES, row_out);
     }
 }
 
-/* x first: the x pass over region row y, from the row on chip to the picture. */
-DLOP_STEP void dlop_top_paint_x(const u8 *in, const struct dlop_top_job *slot, u32 y,
-                                struct dlop_top_axis *x_axis, const u8 row[DLOP_TOP_ROW_BYTES],
-                                u8 *scratch)
+/* Stage: strip s of the picture from the row on chip: x first, through the x pass, else as it is.
+ */
+DLOP_STEP void dlop_top_first_pass(const u8 *in, const struct dlop_top_job *slot,
+                                   struct dlop_top_axis *x_axis, const u8 row[DLOP_TOP_ROW_BYTES],
+                                   u32 s, u8 rgbx_out[DLOP_TOP_STRIP_BYTES])
 {
-    u32 width = slot->job.out_width_px, x;
-    u64 row_at = slot->picture_at + (u64)y * width * DLOP_RGBX_BYTES;
+    u32 n = dlop_top_strip_n_px(slot->picture_width_px, s), i;
 
-    for (x = 0; x < width; x += DLOP_TOP_STRIP_PX) {
-        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 256 avg = 1)
+    if (slot->job.pass_order == DLOP_PASS_X_FIRST) {
+        dlop_top_x_pass(in, x_axis, row, s * DLOP_TOP_STRIP_PX, n, rgbx_out);
+        return;
+    }
+    for (i = 0; i < n * DLOP_RGBX_BYTES; i++) {
+        DLOP_HLS(PIPELINE II = 1)
+        DLOP_HLS(LOOP_TRIPCOUNT min = 4 max = DLOP_TOP_STRIP_BYTES)
+        rgbx_out[i] = row[(u64)s * DLOP_TOP_STRIP_BYTES + i];
+    }
+}
+
+/* Stage: strip s of row y of the picture to scratch. */
+DLOP_STEP void dlop_top_put_picture(const struct dlop_top_job *slot, u32 y, u32 s,
+                                    const u8 rgbx[DLOP_TOP_STRIP_BYTES], u8 *scratch)
+{
+    u64 row_at = slot->picture_at + (u64)y * slot->picture_width_px * DLOP_RGBX_BYTES;
+
+    dlop_top_put(rgbx, dlop_top_strip_n_px(slot->picture_width_px, s),
+                 row_at + (u64)s * DLOP_TOP_STRIP_BYTES, scratch);
+}
+
+/* Stages: row y of the picture from the row on chip. */
+DLOP_STEP void dlop_top_paint_row(const u8 *in, const struct dlop_top_job *slot, u32 y,
+                                  struct dlop_top_axis *x_axis, const u8 row[DLOP_TOP_ROW_BYTES],
+                                  u8 *scratch)
+{
+    u32 n_strips = dlop_top_n_strips(slot->picture_width_px), s;
+
+    for (s = 0; s < n_strips; s++) {
+        DLOP_HLS(LOOP_TRIPCOUNT min = 0 max = 256 avg = 1)
         DLOP_HLS(DATAFLOW)
-        u32 n = dlop_min_u32(width - x, DLOP_TOP_STRIP_PX);
         u8 rgbx[DLOP_TOP_STRIP_BYTES];
 
-        dlop_top_x_pass(in, x_axis, row, x, n, rgbx);
-        dlop_top_put(rgbx, n, row_at + (u64)x * DLOP_RGBX_BYTES, scratch);
+        dlop_top_first_pass(in, slot, x_axis, row, s, rgbx);
+        dlop_top_put_picture(slot, y, s, rgbx, scratch);
     }
 }
 
-/* Paint one job. */
-DLOP_STEP void dlop_top_paint_job(const u8 *in, const struct dlop_top_job *slot, u8 *scratch,
-                                  struct dlop_top_counts *counts)
+/* Stages: all rows. The row is there twice, 525 KB. */
+DLOP_STEP void dlop_top_paint_rows(const u8 *in, const struct dlop_top_job *slot,
+                                   struct dlop_top_axis *x_axis, u8 *scratch)
 {
-    const struct dlop_job *job = &slot->job;
-    s32 is_x_first = job->pass_order == DLOP_PASS_X_FIRST;
-    struct dlop_top_axis x_axis;
-    u32 y;
+    u32 n_rows = slot->job.roi_height_px, y;
 
-    dlop_top_axis_open(in, job->x_axis_offset, job->fill, &x_axis);
-    for (y = 0; y < job->roi_height_px; y++) {
+    for (y = 0; y < n_rows; y++) {
         DLOP_HLS(LOOP_TRIPCOUNT min = 0 max = 65500 avg = 270)
         DLOP_HLS(DATAFLOW)
         u8 row[DLOP_TOP_ROW_BYTES];
 
-        dlop_top_paint_source(in, slot, y, scratch, row);
-        if (is_x_first)
-            dlop_top_paint_x(in, slot, y, &x_axis, row, scratch);
+        dlop_top_source_row(in, slot, y, scratch, row);
+        dlop_top_paint_row(in, slot, y, x_axis, row, scratch);
     }
-    counts->source_px = (u64)job->roi_width_px * job->roi_height_px;
+}
+
+/* Stage: paint one job, if it is well so far. */
+DLOP_STEP void dlop_top_paint_job(const u8 *in, const struct dlop_top_job *slot, u8 *scratch,
+                                  struct dlop_top_job *slot_out)
+{
+    const struct dlop_job *job = &slot->job;
+    struct dlop_top_axis x_axis;
+
+    *slot_out = *slot;
+    if (slot->status != DLOP_OK)
+        return;
+    dlop_top_axis_open(in, job->x_axis_offset, job->fill, &x_axis);
+    dlop_top_paint_rows(in, slot, &x_axis, scratch);
+    slot_out->counts.source_px = (u64)job->roi_width_px * job->roi_height_px;
     if (job->kind == DLOP_JOB_JPEG)
-        counts->upsampled_samples = counts->source_px * slot->frame.n_components;
-    if (is_x_first) {
-        counts->x_multiply_adds = x_axis.n_multiply_adds;
-        counts->x_outputs = (u64)job->out_width_px * job->roi_height_px;
+        slot_out->counts.upsampled_samples = slot_out->counts.source_px * slot->frame.n_components;
+    if (job->pass_order == DLOP_PASS_X_FIRST) {
+        slot_out->counts.x_multiply_adds = x_axis.n_multiply_adds;
+        slot_out->counts.x_outputs = (u64)job->out_width_px * job->roi_height_px;
     }
 }
 
@@ -129,17 +170,17 @@ DLOP_STEP void dlop_top_finish_y(const u8 *in, const struct dlop_top_job *slot, 
     }
 }
 
-/* Stage: the last word on fills, for outputs first .. first + n - 1 of a finished row. */
+/* Stage: the last word on fills, for outputs first .. first + n - 1 of a finished row, which lie in
+ * one window of spans: first is a multiple of DLOP_TOP_STRIP_PX. */
 DLOP_STEP void dlop_top_fill(const u8 *in, struct dlop_top_axis *x_axis, s32 is_row_fill, u32 first,
                              u32 n, u8 rgbx[DLOP_TOP_STRIP_BYTES])
 {
-    u32 i;
+    u32 place = dlop_top_axis_span(in, x_axis, first), i;
 
-    for (i = 0; i < DLOP_TOP_STRIP_PX; i++) {
+    for (i = 0; i < n; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        if (i >= n)
-            break;
-        if (is_row_fill || x_axis->span_n[dlop_top_axis_span(in, x_axis, first + i)] == 0)
+        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = DLOP_TOP_STRIP_PX)
+        if (is_row_fill || x_axis->span_n[place + i] == 0)
             dlop_axis_fill_px(x_axis->fill, rgbx, i);
     }
 }
@@ -177,16 +218,19 @@ DLOP_STEP void dlop_top_finish_row(const u8 *in, const struct dlop_top_job *slot
     }
 }
 
-/* Finish one job. */
+/* Stage: finish one job, if it is well so far. */
 DLOP_STEP void dlop_top_finish_job(const u8 *in, const u8 *constants,
                                    const struct dlop_top_job *slot, const u8 *scratch, u8 *out,
-                                   struct dlop_top_counts *counts)
+                                   struct dlop_top_job *slot_out)
 {
     const struct dlop_job *job = &slot->job;
     u64 out_px = (u64)job->out_width_px * job->out_height_px;
     struct dlop_top_held held;
     u32 y;
 
+    *slot_out = *slot;
+    if (slot->status != DLOP_OK)
+        return;
     dlop_top_axis_open(in, job->x_axis_offset, job->fill, &held.x);
     dlop_top_axis_open(in, job->y_axis_offset, job->fill, &held.y);
     dlop_top_load_table(constants, job, held.table);
@@ -194,51 +238,41 @@ DLOP_STEP void dlop_top_finish_job(const u8 *in, const u8 *constants,
         DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 65500 avg = 224)
         dlop_top_finish_row(in, slot, y, &held, scratch, out);
     }
-    counts->y_multiply_adds = held.y.n_multiply_adds;
-    counts->y_outputs = (u64)slot->picture_width_px * job->out_height_px;
+    slot_out->counts.y_multiply_adds = held.y.n_multiply_adds;
+    slot_out->counts.y_outputs = (u64)slot->picture_width_px * job->out_height_px;
     if (job->pass_order == DLOP_PASS_Y_FIRST) {
-        counts->x_multiply_adds = held.x.n_multiply_adds;
-        counts->x_outputs = out_px;
+        slot_out->counts.x_multiply_adds = held.x.n_multiply_adds;
+        slot_out->counts.x_outputs = out_px;
     }
-    counts->packed_elements = out_px * job->out_channels;
-    counts->written_bytes = job->out_bytes;
+    slot_out->counts.packed_elements = out_px * job->out_channels;
+    slot_out->counts.written_bytes = job->out_bytes;
 }
 
-/* Stage: paint the jobs of a wave that are well so far. */
-DLOP_STEP void dlop_top_paint(const u8 *in, const struct dlop_top_job wave[DLOP_TOP_CONTEXTS],
-                              u8 *scratch, struct dlop_top_counts counts[DLOP_TOP_CONTEXTS])
+/* Stage: a job's completion, and its counts. */
+DLOP_STEP void dlop_top_report(const struct dlop_top_job *slot, u8 *completions,
+                               struct dlop_top_counts *counts_out)
+{
+    if (slot->status != DLOP_END)
+        dlop_top_complete(&slot->job, slot->status, slot->number, &slot->counts, completions);
+    *counts_out = slot->counts;
+}
+
+/* Stages: resample the jobs of a wave that are well so far, and report all. One job is painted
+ * while the one before it is finished. */
+DLOP_STEP void dlop_top_resample(const u8 *in, const u8 *constants,
+                                 const struct dlop_top_job wave[DLOP_TOP_CONTEXTS], u8 *scratch,
+                                 u8 *out, u8 *completions,
+                                 struct dlop_top_counts counts_out[DLOP_TOP_CONTEXTS])
 {
     u32 i;
 
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
-        if (wave[i].status == DLOP_OK)
-            dlop_top_paint_job(in, &wave[i], scratch, &counts[i]);
-    }
-}
+        DLOP_HLS(DATAFLOW)
+        struct dlop_top_job painted, finished;
 
-/* Stage: finish them. */
-DLOP_STEP void dlop_top_finish(const u8 *in, const u8 *constants,
-                               const struct dlop_top_job wave[DLOP_TOP_CONTEXTS], const u8 *scratch,
-                               u8 *out, struct dlop_top_counts counts[DLOP_TOP_CONTEXTS])
-{
-    u32 i;
-
-    for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
-        if (wave[i].status == DLOP_OK)
-            dlop_top_finish_job(in, constants, &wave[i], scratch, out, &counts[i]);
-    }
-}
-
-/* Stage: completions of the wave whose first job is number first_job. */
-DLOP_STEP void dlop_top_report(const struct dlop_top_job wave[DLOP_TOP_CONTEXTS], u32 first_job,
-                               const struct dlop_top_counts counts[DLOP_TOP_CONTEXTS],
-                               u8 *completions)
-{
-    u32 i;
-
-    for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
-        if (wave[i].status != DLOP_END)
-            dlop_top_complete(&wave[i].job, wave[i].status, first_job + i, &counts[i], completions);
+        dlop_top_paint_job(in, &wave[i], scratch, &painted);
+        dlop_top_finish_job(in, constants, &painted, scratch, out, &finished);
+        dlop_top_report(&finished, completions, &counts_out[i]);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "hw/core/image.h"
 #include "hw/top/wave.h"
 
-/* Bytes that a checked job takes of a wave's half. work: what dlop_image_prepare left. */
+/* Bytes that a checked job takes of a wave's part. work: what dlop_image_prepare left. */
 DLOP_STEP u64 dlop_top_job_scratch_bytes(const struct dlop_job *job,
                                          const struct dlop_image_work *work)
 {
@@ -33,8 +33,8 @@ DLOP_STEP void dlop_top_keep_largest(u64 n_bytes, u64 largest[DLOP_TOP_CONTEXTS]
 }
 
 /* Bytes of scratch memory that one unit needs to run these jobs, or any of them, in any order; jobs
- * that are refused need none. Two waves are on their way at a time (wave.h), and any jobs may meet
- * in one. As much as this is also enough for the reference of hw/core, one job after the other,
+ * that are refused need none. Three waves are there at a time (wave.h), and any jobs may meet in
+ * one. As much as this is also enough for the reference of hw/core, one job after the other,
  * which the OpenCL entry points run. in: the launch's `in` buffer as the host sees it. work: any
  * content. */
 DLOP_STEP u64 dlop_top_scratch_bytes(const struct dlop_job *jobs, u32 n_jobs, const u8 *in,
@@ -53,7 +53,7 @@ DLOP_STEP u64 dlop_top_scratch_bytes(const struct dlop_job *jobs, u32 n_jobs, co
     }
     for (i = 0; i < DLOP_TOP_CONTEXTS; i++)
         wave_bytes += largest[i];
-    return dlop_max_u64(2 * wave_bytes, reference_bytes);
+    return dlop_max_u64(DLOP_TOP_SCRATCH_PARTS * wave_bytes, reference_bytes);
 }
 
 #endif

@@ -15,6 +15,9 @@
 #define DLOP_TOP_CONTEXTS 4
 #endif
 
+/* Waves that have their data in scratch at a time. */
+#define DLOP_TOP_SCRATCH_PARTS 3u
+
 /* Unstuffed bytes of each stream that the entropy stage gets at a time. A multiple of the 4 that a
  * refill takes. */
 #define DLOP_TOP_CHUNK_BYTES 64u
@@ -40,7 +43,7 @@
 
 /* Pixels that the later stages work on at a time. */
 #define DLOP_TOP_STRIP_PX 256u
-/* Entries of an axis table that are on chip at a time. */
+/* Entries of an axis table that are on chip at a time: spans of whole strips. */
 #define DLOP_TOP_SPANS   1024u
 #define DLOP_TOP_WEIGHTS 8192u
 

@@ -2,7 +2,8 @@
  *
  * First stage of the image kernel: read the jobs of a wave, check them as the reference does and
  * divide the wave's scratch memory. Plain records of numbers: later stages get all that they need
- * from here, and nothing here changes but the status.
+ * from here. Each stage passes the records on with status and counts brought up to date, so that
+ * every array has one writer and one reader.
  *
  * Scratch holds, for each job of the wave one after the other, the planes of decoded samples (JPEG;
  * needed MCUs only) and the picture between the two passes, RGBX: x first, [region height][output
@@ -29,7 +30,9 @@ struct dlop_top_plane {
 
 struct dlop_top_job {
     struct dlop_job job;
+    u32 number; /* in the launch */
     s32 status; /* DLOP_OK: go on; DLOP_END: there is no such job */
+    struct dlop_top_counts counts;
     u32 picture_width_px;
     u64 picture_at;
     struct dlop_jpeg_frame frame; /* from here on: JPEG only */
@@ -43,6 +46,7 @@ struct dlop_top_launch {
     struct dlop_job_bounds bounds;
     u64 scratch_bytes;
     u32 n_jobs;
+    u32 first_wave; /* number of the first one to run */
 };
 
 DLOP_STEP u64 dlop_top_aligned(u64 at)
@@ -133,32 +137,33 @@ DLOP_STEP s32 dlop_top_check(const u8 *in, const struct dlop_job_bounds *bounds,
     return status;
 }
 
-/* Stage: jobs first_job, first_job + 1, ... of the launch become a wave. counts_out: zeroed. Waves
- * take turns with two halves of scratch, so that one may be decoded while the one before it is
- * resampled. A job that does not fit gets DLOP_ERR_TOO_SMALL. */
+/* Stage: jobs become wave number i after the first one. Waves take turns with three parts of
+ * scratch, so that one may be decoded while those before it are painted and finished
+ * (image_wave.h). A job that does not fit gets DLOP_ERR_TOO_SMALL. */
 DLOP_STEP void dlop_top_prepare(const u8 *in, const u8 *jobs, const struct dlop_top_launch *launch,
-                                u32 first_job, struct dlop_top_job wave_out[DLOP_TOP_CONTEXTS],
-                                struct dlop_top_counts counts_out[DLOP_TOP_CONTEXTS])
+                                u32 i, struct dlop_top_job wave_out[DLOP_TOP_CONTEXTS])
 {
     const struct dlop_top_counts no_counts = {0};
-    u64 half_bytes = launch->scratch_bytes / 2 / DLOP_TOP_ALIGN_BYTES * DLOP_TOP_ALIGN_BYTES;
-    u64 begin = first_job / DLOP_TOP_CONTEXTS % 2 ? half_bytes : 0, at = begin;
-    u32 i;
+    u64 part_bytes = launch->scratch_bytes / DLOP_TOP_SCRATCH_PARTS / DLOP_TOP_ALIGN_BYTES *
+                     DLOP_TOP_ALIGN_BYTES;
+    u32 wave = launch->first_wave + i, number = wave * DLOP_TOP_CONTEXTS, k;
+    u64 begin = wave % DLOP_TOP_SCRATCH_PARTS * part_bytes, at = begin;
 
-    for (i = 0; i < DLOP_TOP_CONTEXTS; i++) {
+    for (k = 0; k < DLOP_TOP_CONTEXTS; k++, number++) {
         u64 end;
 
-        counts_out[i] = no_counts;
-        wave_out[i].status = DLOP_END;
-        if (i >= launch->n_jobs - first_job)
+        wave_out[k].number = number;
+        wave_out[k].counts = no_counts;
+        wave_out[k].status = DLOP_END;
+        if (number >= launch->n_jobs)
             continue;
-        dlop_top_read_job(jobs, first_job + i, &wave_out[i].job);
-        wave_out[i].status = dlop_top_check(in, &launch->bounds, &wave_out[i]);
-        if (wave_out[i].status != DLOP_OK)
+        dlop_top_read_job(jobs, number, &wave_out[k].job);
+        wave_out[k].status = dlop_top_check(in, &launch->bounds, &wave_out[k]);
+        if (wave_out[k].status != DLOP_OK)
             continue;
-        end = dlop_top_place(&wave_out[i], at);
-        if (end - begin > half_bytes)
-            wave_out[i].status = DLOP_ERR_TOO_SMALL;
+        end = dlop_top_place(&wave_out[k], at);
+        if (end - begin > part_bytes)
+            wave_out[k].status = DLOP_ERR_TOO_SMALL;
         else
             at = end;
     }

@@ -345,15 +345,16 @@ static void segments_are_drained(void **state)
 
 /* ---- waves ---- */
 
+#define N_WAVES DLOP_TOP_SCRATCH_PARTS
+
 static void waves_lie_apart_in_scratch(void **state)
 {
     (void)state;
-    static u8 jobs[2 * N_STREAMS * DLOP_TOP_JOB_BYTES];
-    static struct dlop_top_job waves[2][N_STREAMS];
-    struct dlop_top_counts counts[N_STREAMS];
+    static u8 jobs[(N_WAVES + 1) * N_STREAMS * DLOP_TOP_JOB_BYTES];
+    static struct dlop_top_job waves[N_WAVES][N_STREAMS];
     struct dlop_top_launch launch = {
-        {BENCH_IN_BYTES, sizeof bench_constants, BENCH_OUT_BYTES}, 0, 2 * N_STREAMS - 1};
-    u64 half_bytes = 0, end = 0;
+        {BENCH_IN_BYTES, sizeof bench_constants, BENCH_OUT_BYTES}, 0, N_WAVES * N_STREAMS - 1, 0};
+    u64 part_bytes = 0, end = 0;
 
     bench_start();
     for (u32 i = 0; i < launch.n_jobs; i++) {
@@ -366,25 +367,34 @@ static void waves_lie_apart_in_scratch(void **state)
         bench_add(&job);
         memcpy(jobs + i * DLOP_TOP_JOB_BYTES, bench_jobs, DLOP_TOP_JOB_BYTES);
     }
-    /* Rows of 3 + i pixels, rounded up, of the first wave; the second one is as large or larger. */
-    for (u32 i = N_STREAMS; i < 2 * N_STREAMS; i++)
-        half_bytes += dlop_top_aligned((u64)(3 + i) * 5 * 4);
-    launch.scratch_bytes = 2 * half_bytes;
-    for (u32 w = 0; w < 2; w++) {
-        dlop_top_prepare(bench_in, jobs, &launch, w * N_STREAMS, waves[w], counts);
+    /* Rows of 3 + i pixels, rounded up, of the last wave, which is the largest. */
+    for (u32 i = (N_WAVES - 1) * N_STREAMS; i < N_WAVES * N_STREAMS; i++)
+        part_bytes += dlop_top_aligned((u64)(3 + i) * 5 * 4);
+    launch.scratch_bytes = N_WAVES * part_bytes;
+    for (u32 w = 0; w < N_WAVES; w++) {
+        dlop_top_prepare(bench_in, jobs, &launch, w, waves[w]);
         for (u32 i = 0; i < N_STREAMS; i++) {
+            assert_int_equal(waves[w][i].number, w * N_STREAMS + i);
             if (w * N_STREAMS + i == launch.n_jobs) {
                 assert_int_equal(waves[w][i].status, DLOP_END);
                 continue;
             }
             assert_int_equal(waves[w][i].status, DLOP_OK);
-            assert_true(waves[w][i].picture_at >= (w && !i ? half_bytes : end));
+            assert_true(waves[w][i].picture_at >= (i ? end : w * part_bytes));
             end = waves[w][i].picture_at + (u64)waves[w][i].picture_width_px * 5 * 4;
-            assert_true(end <= (w + 1) * half_bytes);
+            assert_true(end <= (w + 1) * part_bytes);
         }
     }
-    launch.scratch_bytes = 2 * 64;
-    dlop_top_prepare(bench_in, jobs, &launch, 0, waves[0], counts);
+    /* The next one takes the place of the first one. */
+    launch.first_wave = N_WAVES - 1;
+    launch.n_jobs += N_STREAMS;
+    memcpy(jobs + N_WAVES * N_STREAMS * DLOP_TOP_JOB_BYTES, jobs, DLOP_TOP_JOB_BYTES);
+    dlop_top_prepare(bench_in, jobs, &launch, 1, waves[1]);
+    assert_int_equal(waves[1][0].number, N_WAVES * N_STREAMS);
+    assert_int_equal(waves[1][0].picture_at, waves[0][0].picture_at);
+    launch.first_wave = 0;
+    launch.scratch_bytes = N_WAVES * 64;
+    dlop_top_prepare(bench_in, jobs, &launch, 0, waves[0]);
     assert_int_equal(waves[0][0].status, DLOP_OK);
     assert_int_equal(waves[0][1].status, DLOP_ERR_TOO_SMALL);
 }
