@@ -9,14 +9,14 @@
 
 /* ---- fetch ---- */
 
-#define SCAN_BYTES 3000
+#define SCAN_BYTES 3300
 
 static u32 stuff_segment(struct random_state *random, u8 *bytes, u32 n_data)
 {
-    u32 n = 0;
+    u32 n = 0, one_in = random_u32(random) % 4 ? 4 : 1; /* bytes to be stuffed */
 
     while (n_data--) {
-        u8 byte = random_u32(random) % 4 ? (u8)random_u32(random) : 0xff;
+        u8 byte = random_u32(random) % one_in ? (u8)random_u32(random) : 0xff;
 
         bytes[n++] = byte;
         if (byte == 0xff)
