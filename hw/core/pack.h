@@ -24,27 +24,24 @@
 DLOP_STEP void dlop_pack_row(const struct dlop_job *job, DLOP_GLOBAL const u8 *table,
                              DLOP_GLOBAL const u8 *rgbx, u32 y, DLOP_GLOBAL u8 *out)
 {
-    u32 n_channels = job->out_channels, element_bytes = job->element_bytes, x = 0, c = 0, i, b;
+    u32 n_channels = job->out_channels, element_bytes = job->element_bytes, x, c, b;
     u64 width = job->out_width_px, height = job->out_height_px;
 
-    /* One loop over the elements, so that each is one turn. */
-    for (i = 0; i < job->out_width_px * n_channels; i++) {
-        DLOP_HLS(PIPELINE II = 1)
-        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 768)
-        u32 value = rgbx[(u64)x * DLOP_RGBX_BYTES + c];
-        u64 from = (u64)(c * 256 + value) * element_bytes;
-        u64 element = job->layout == DLOP_LAYOUT_CHW ? (c * height + y) * width + x
-                                                     : (y * width + x) * n_channels + c;
+    /* An element is one turn. */
+    for (x = 0; x < job->out_width_px; x++) {
+        for (c = 0; c < n_channels; c++) {
+            DLOP_HLS(PIPELINE II = 1)
+            DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 3)
+            u32 value = rgbx[(u64)x * DLOP_RGBX_BYTES + c];
+            u64 from = (u64)(c * 256 + value) * element_bytes;
+            u64 element = job->layout == DLOP_LAYOUT_CHW ? (c * height + y) * width + x
+                                                         : (y * width + x) * n_channels + c;
 
-        for (b = 0; b < DLOP_MAX_ELEMENT_BYTES; b++) {
-            DLOP_HLS(UNROLL)
-            if (b < element_bytes)
-                out[element * element_bytes + b] = table[from + b];
-        }
-        c++;
-        if (c == n_channels) {
-            c = 0;
-            x++;
+            for (b = 0; b < DLOP_MAX_ELEMENT_BYTES; b++) {
+                DLOP_HLS(UNROLL)
+                if (b < element_bytes)
+                    out[element * element_bytes + b] = table[from + b];
+            }
         }
     }
 }

@@ -36,6 +36,12 @@ DLOP_STEP u32 dlop_top_n_strips(u32 width_px)
     return dlop_ceil_div(width_px, DLOP_TOP_STRIP_PX);
 }
 
+/* Where strip s begins, in bytes of its row. */
+DLOP_STEP u64 dlop_top_strip_at(u32 s)
+{
+    return (u64)s * DLOP_TOP_STRIP_PX * DLOP_RGBX_BYTES;
+}
+
 DLOP_STEP u32 dlop_top_strip_n_px(u32 width_px, u32 s)
 {
     return dlop_min_u32(width_px - s * DLOP_TOP_STRIP_PX, DLOP_TOP_STRIP_PX);
@@ -56,7 +62,7 @@ DLOP_STEP void dlop_top_source_row(const u8 *in, const struct dlop_top_job *slot
         strip.y_px = slot->job.roi_y_px + y;
         strip.n_px = dlop_top_strip_n_px(width, s);
         dlop_top_source(in, scratch, slot, &strip, rgbx);
-        dlop_top_put(rgbx, strip.n_px, (u64)s * DLOP_TOP_STRIP_BYTES, row_out);
+        dlop_top_put(rgbx, strip.n_px, dlop_top_strip_at(s), row_out);
     }
 }
 
@@ -75,7 +81,7 @@ DLOP_STEP void dlop_top_first_pass(const u8 *in, const struct dlop_top_job *slot
     for (i = 0; i < n * DLOP_RGBX_BYTES; i++) {
         DLOP_HLS(PIPELINE II = 1)
         DLOP_HLS(LOOP_TRIPCOUNT min = 4 max = DLOP_TOP_STRIP_BYTES)
-        rgbx_out[i] = row[(u64)s * DLOP_TOP_STRIP_BYTES + i];
+        rgbx_out[i] = row[dlop_top_strip_at(s) + i];
     }
 }
 
@@ -86,7 +92,7 @@ DLOP_STEP void dlop_top_put_picture(const struct dlop_top_job *slot, u32 y, u32 
     u64 row_at = slot->picture_at + (u64)y * slot->picture_width_px * DLOP_RGBX_BYTES;
 
     dlop_top_put(rgbx, dlop_top_strip_n_px(slot->picture_width_px, s),
-                 row_at + (u64)s * DLOP_TOP_STRIP_BYTES, scratch);
+                 row_at + dlop_top_strip_at(s), scratch);
 }
 
 /* Stages: row y of the picture from the row on chip. */
@@ -218,6 +224,18 @@ DLOP_STEP void dlop_top_finish_row(const u8 *in, const struct dlop_top_job *slot
     }
 }
 
+/* All output rows. */
+DLOP_STEP void dlop_top_finish_rows(const u8 *in, const struct dlop_top_job *slot,
+                                    struct dlop_top_held *held, const u8 *scratch, u8 *out)
+{
+    u32 n_rows = slot->job.out_height_px, y;
+
+    for (y = 0; y < n_rows; y++) {
+        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 65500 avg = 224)
+        dlop_top_finish_row(in, slot, y, held, scratch, out);
+    }
+}
+
 /* Stage: finish one job, if it is well so far. */
 DLOP_STEP void dlop_top_finish_job(const u8 *in, const u8 *constants,
                                    const struct dlop_top_job *slot, const u8 *scratch, u8 *out,
@@ -226,7 +244,6 @@ DLOP_STEP void dlop_top_finish_job(const u8 *in, const u8 *constants,
     const struct dlop_job *job = &slot->job;
     u64 out_px = (u64)job->out_width_px * job->out_height_px;
     struct dlop_top_held held;
-    u32 y;
 
     *slot_out = *slot;
     if (slot->status != DLOP_OK)
@@ -234,10 +251,7 @@ DLOP_STEP void dlop_top_finish_job(const u8 *in, const u8 *constants,
     dlop_top_axis_open(in, job->x_axis_offset, job->fill, &held.x);
     dlop_top_axis_open(in, job->y_axis_offset, job->fill, &held.y);
     dlop_top_load_table(constants, job, held.table);
-    for (y = 0; y < job->out_height_px; y++) {
-        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 65500 avg = 224)
-        dlop_top_finish_row(in, slot, y, &held, scratch, out);
-    }
+    dlop_top_finish_rows(in, slot, &held, scratch, out);
     slot_out->counts.y_multiply_adds = held.y.n_multiply_adds;
     slot_out->counts.y_outputs = (u64)slot->picture_width_px * job->out_height_px;
     if (job->pass_order == DLOP_PASS_Y_FIRST) {

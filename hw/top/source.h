@@ -142,12 +142,18 @@ DLOP_STEP void dlop_top_pixels(const u8 *in, u64 at, u32 n_channels, u32 n_px,
                                u8 rgbx_out[DLOP_TOP_STRIP_PX * DLOP_RGBX_BYTES])
 {
     u8 pixels[DLOP_TOP_STRIP_PX * DLOP_MAX_CHANNELS];
-    u32 n_bytes = n_px * n_channels, i;
+    u32 i, c;
 
-    for (i = 0; i < n_bytes; i++) {
+    for (i = 0; i < n_px; i++) {
         DLOP_HLS(PIPELINE II = 1)
-        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = 768)
-        pixels[i] = in[at + i];
+        DLOP_HLS(LOOP_TRIPCOUNT min = 1 max = DLOP_TOP_STRIP_PX)
+        u64 from = (u64)i * n_channels;
+
+        for (c = 0; c < DLOP_MAX_CHANNELS; c++) {
+            DLOP_HLS(UNROLL)
+            if (c == 0 || n_channels == DLOP_MAX_CHANNELS)
+                pixels[from + c] = in[at + from + c];
+        }
     }
     dlop_colour_pixels_row(pixels, n_channels, n_px, rgbx_out);
 }
