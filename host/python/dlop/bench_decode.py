@@ -301,11 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
         bench_common.write_result(result, options.json, show)
         if options.plot:
             title = f"Whole JPEG to RGB, {result['cores']} core(s)"
-            rows = [
-                bench_plot.Bar(o["name"], o["images_per_s"], *o["spread"]["images_per_s"])
-                for o in result["contestants"]
-            ]
-            bench_plot.write(options.plot, title, "images/s", rows)
+            bench_plot.write_contestants(options.plot, title, result["contestants"])
         return 0 if result["equal"] else 1
 
     return bench_common.run_main(run)

@@ -1,48 +1,90 @@
-"""`dlop bench loader`: the script's own DataLoader and DLOP, interleaved in one process tree.
+"""`dlop bench loader`: the script's own DataLoader, DLOP and other loaders, interleaved.
 
 Key idea: one parent imports torch and builds the dataset, each measurement is a fork of it, pinned
-to the same cores, so that all contestants start alike. The reference runs first, last and between;
-each run of DLOP is divided by the mean of the reference runs around it, which takes the drift of
-the machine out; ratios are medians over the rounds. CPU time is that of the whole process tree.
+to the same cores, so that all contestants start alike; how they are ordered and compared is in
+`bench_common.py`, what peers need in `bench_peers.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
-import random
 import resource
 import statistics
 import sys
 import time
-import traceback
 from typing import Any
 
-from . import report
+from . import bench_common, bench_peers, bench_plot, report
 
 SCHEMA = "dlop.bench.loader/1"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _N_EQUAL = 256
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dlop bench loader", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="folder with one folder per class")
-    parser.add_argument("--cores", type=int, default=1, help="cores of the process tree")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds")
-    parser.add_argument("--limit", type=int, default=0, help="first N images only, 0 = all")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--pipeline", choices=("v1", "v2", "v2-tensor"), default="v1")
+_EPILOG = """Examples:
+  dlop bench loader --data photos/train --cores 2
+  dlop bench loader --peers list
+  dlop bench loader --data photos/train --peers dali,spdl --plot loaders.svg
+
+A peer is another loader, measured where it is installed, in its honest best settings; its draws
+and pixels are its own, and the table says by how much whole pictures differ. A name with a dot is
+a module of your own (see dlop/peers/__init__.py). Exit status 1 where DLOP's batches differ from
+the DataLoader's; a peer that fails only loses its row.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every measurement of loaders."""
+    parser.add_argument("--data", metavar="DIR", help="folder with one folder per class")
+    parser.add_argument("--cores", type=int, default=1, help="cores of the process tree (1)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
+    parser.add_argument("--limit", type=int, default=0, help="N images only, spread over all")
+    parser.add_argument("--batch-size", type=int, default=32, help="images of a batch (32)")
+    parser.add_argument(
+        *("--pipeline",),
+        choices=("v1", "v2", "v2-tensor"),
+        default="v1",
+        help="the script's transforms (v1)",
+    )
     parser.add_argument("--device", help="devices, as for dlop run (DLOP_DEVICE, or auto)")
     parser.add_argument("--json", metavar="FILE", help="write the result; - is standard output")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--plot", metavar="FILE", help="draw the result: .svg or .png")
+
+
+def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with wrong usage where a value of add_options cannot be."""
     available = len(os.sched_getaffinity(0))
+    if not options.data:
+        parser.error("--data: which photographs?")
     if not 1 <= options.cores <= available:
         parser.error(f"--cores: {available} cores are available")
     if options.rounds < 1 or options.limit < 0 or options.batch_size < 1:
         parser.error("--rounds, --limit, --batch-size: out of range")
+    bench_plot.check_name(parser, options.plot)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="dlop bench loader",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures the script's own DataLoader and DLOP, and other loaders if asked\n"
+        f"to, interleaved at equal numbers of cores. Result: schema {SCHEMA}.",
+        epilog=_EPILOG,
+    )
+    add_options(parser)
+    parser.add_argument(
+        "--peers",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        metavar="NAMES",
+        help="other loaders as well: names with commas, all, or list to see them",
+    )
+    options = parser.parse_args(arguments)
+    if options.peers != ["list"]:
+        check_options(parser, options)
+        bench_peers.check_names(parser, options.peers)
     return options
 
 
@@ -63,7 +105,8 @@ def _transform(pipeline: str) -> Any:
     return v2.Compose([crop, flip, *tail])
 
 
-def _dataset(options: argparse.Namespace) -> Any:
+def open_dataset(options: argparse.Namespace) -> Any:
+    """Photographs and pipeline as a script would have them."""
     import functools
 
     from torch.utils.data import Subset
@@ -80,90 +123,44 @@ def _dataset(options: argparse.Namespace) -> Any:
     return Subset(dataset, [int(k * step) for k in range(n)]) if n < len(dataset) else dataset
 
 
-def _loader(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> Any:
+def open_loader(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> Any:
+    """The script's DataLoader, or the same one attached to DLOP."""
     from torch.utils.data import DataLoader
 
     from .hook import accelerate
 
+    report.is_quiet = True
     loader = DataLoader(
         dataset, batch_size=options.batch_size, shuffle=True, num_workers=options.cores
     )
     return accelerate(loader) if is_dlop else loader
 
 
-def _in_child(function: Any, cores: list[int]) -> Any:
-    """Result of function() in a fork pinned to these cores."""
-    source, sink = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(source)
-            os.sched_setaffinity(0, cores)
-            report.is_quiet = True
-            with os.fdopen(sink, "w") as link:
-                json.dump(function(), link)
-            status = 0
-        except Exception:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    os.close(sink)
-    with os.fdopen(source) as link:
-        text = link.read()
-    _, status = os.waitpid(child, 0)
-    if status != 0:
-        raise RuntimeError(f"a measurement ended with status {status}")
-    return json.loads(text)
-
-
-def _measure(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> dict[str, float]:
-    """One epoch in this process, after one batch of warming up."""
+def measure(batches: Any, options: argparse.Namespace) -> dict[str, float]:
+    """One epoch in this process, after one batch of warming up. batches: a DataLoader, or a
+    function that returns an iterator over an epoch."""
     import torch
 
     torch.set_num_threads(options.cores)
     torch.manual_seed(1)
-    loader = _loader(dataset, options, is_dlop)
-    next(iter(loader))
-    cpu_before, begin = _cpu_s(), time.perf_counter()
+    epoch = batches if callable(batches) else lambda: (images for images, _ in batches)
+    warm = epoch()
+    next(warm)
+    del warm
+    cpu_before, begin = bench_common.cpu_s(), time.perf_counter()
     first, n, peak = 0.0, 0, 0
-    for images, _ in loader:
+    for images in epoch():
         first = first or time.perf_counter() - begin
         n += len(images)
-        peak = max(peak, _rss_bytes()) if n <= 4 * options.batch_size else peak
+        peak = max(peak, bench_common.rss_bytes()) if n <= 4 * options.batch_size else peak
     wall = time.perf_counter() - begin
-    peak = max(peak, _rss_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "images_per_s": n / wall,
-        "cpu_s_per_1000": (_cpu_s() - cpu_before) / n * 1000,
+        "cpu_s_per_1000": (bench_common.cpu_s() - cpu_before) / n * 1000,
         "first_batch_s": first,
-        "rss_peak_bytes": peak,
+        "rss_peak_bytes": max(peak, bench_common.rss_bytes(), own_peak),
     }
-
-
-def _cpu_s() -> float:
-    """CPU seconds of this process and of the workers that it has joined."""
-    total = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        usage = resource.getrusage(who)
-        total += usage.ru_utime + usage.ru_stime
-    return total
-
-
-def _rss_bytes() -> int:
-    """Memory of this process and its living children, pages in common counted once."""
-    total, pids = 0, [os.getpid()]
-    with open(f"/proc/{os.getpid()}/task/{os.getpid()}/children", encoding="ascii") as file:
-        pids += [int(pid) for pid in file.read().split()]
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-                lines = [line for line in file if line.startswith("Pss:")]
-            total += int(lines[0].split()[1]) * 1024
-        except (OSError, IndexError):
-            continue
-    return total
 
 
 def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[str]:
@@ -173,7 +170,7 @@ def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[st
     torch.manual_seed(7)
     digest = hashlib.sha256()
     tier = ""
-    loader = _loader(dataset, options, is_dlop)
+    loader = open_loader(dataset, options, is_dlop)
     for images, targets in loader:
         form = (images.dtype, images.shape, images.stride(), targets.dtype, images.is_shared())
         digest.update(repr(form).encode())
@@ -185,110 +182,134 @@ def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[st
     return [digest.hexdigest(), tier]
 
 
-def _order(rounds: int) -> list[bool]:
-    """Which of the measurements are DLOP's: the reference is first, last and never far."""
-    order = [False]
-    for k in range(rounds):
-        order += random.Random(k).sample([True, False], 2)
-    return order if not order[-1] else [*order, False]
-
-
-def _ratios(order: list[bool], runs: list[dict[str, float]], key: str) -> list[float]:
-    """Each DLOP run over the mean of the reference runs before and after it."""
-    values = []
-    for k, is_dlop in enumerate(order):
-        if is_dlop:
-            before = next(runs[i] for i in range(k, -1, -1) if not order[i])
-            after = next(runs[i] for i in range(k, len(order)) if not order[i])
-            values.append(2 * runs[k][key] / (before[key] + after[key]))
-    return values
-
-
 def _contestant(name: str, device: str, runs: list[dict[str, float]]) -> dict[str, Any]:
-    medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    medians = bench_common.medians(runs)
     medians["rss_peak_bytes"] = int(max(run["rss_peak_bytes"] for run in runs))
-    return {"name": name, "device": device, "cache": "off", **medians}
+    spread = bench_common.spread(runs)
+    return {"name": name, "device": device, "cache": "off", **medians, "spread": spread}
+
+
+def _ratio(sequence: list[str], runs: list[Any], name: str) -> dict[str, float]:
+    """Images per s of this contestant in those of the reference, and the same for CPU time."""
+    wall = statistics.median(bench_common.ratios(sequence, runs, name, "images_per_s"))
+    cpu = statistics.median(bench_common.ratios(sequence, runs, name, "cpu_s_per_1000"))
+    return {"wall": wall, "cpu": 1 / cpu}
+
+
+def _check_equal(options: argparse.Namespace, n: int, cores: list[int]) -> bool:
+    """Whether both give the same bits on some of the photographs."""
+    few = argparse.Namespace(**{**vars(options), "limit": min(n, _N_EQUAL)})
+    small = open_dataset(few)
+    wanted = bench_common.in_child(lambda: _digest(small, few, False), cores)
+    made = bench_common.in_child(lambda: _digest(small, few, True), cores)
+    if made[1] != "A: ":
+        raise RuntimeError(f"the loader got tier {made[1]}")
+    return wanted[0] == made[0]
+
+
+def _measure_own(dataset: Any, options: Any, is_dlop: bool, cores: list[int]) -> dict[str, float]:
+    return bench_common.in_child(
+        lambda: measure(open_loader(dataset, options, is_dlop), options), cores
+    )
+
+
+def _rows(others: bench_peers.Peers, sequence: list[str], runs: list[Any]) -> tuple[Any, Any]:
+    """One row per contestant that did not fail, and DLOP's ratio to the reference."""
+    made = [name for name in ("torch", "dlop", *others.names) if name not in others.failed]
+    ratio = {name: _ratio(sequence, runs, name) for name in made[1:]}
+    contestants = []
+    for name in made:
+        device = os.environ.get("DLOP_DEVICE", "auto") if name == "dlop" else "cpu"
+        mine = [run for who, run in zip(sequence, runs) if who == name]
+        contestants.append({**_contestant(name, device, mine), **others.facts(name)})
+        if name in others.names:
+            contestants[-1]["ratio"] = ratio[name]
+            over = {key: ratio["dlop"][key] / ratio[name][key] for key in ("wall", "cpu")}
+            contestants[-1]["dlop_over"] = over
+    return contestants, ratio["dlop"]
 
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; the result has the form of SCHEMA."""
-    cores = sorted(os.sched_getaffinity(0))[: options.cores]
-    dataset = _dataset(options)
-    paths = _paths(dataset)
-    few = argparse.Namespace(**{**vars(options), "limit": min(len(dataset), _N_EQUAL)})
-    small = _dataset(few)
-    wanted = _in_child(lambda: _digest(small, few, False), cores)
-    made = _in_child(lambda: _digest(small, few, True), cores)
-    if made[1] != "A: ":
-        raise RuntimeError(f"the loader got tier {made[1]}")
-    order, runs = _order(options.rounds), []
-    for number, is_dlop in enumerate(order):
-        runs.append(_in_child(lambda: _measure(dataset, options, is_dlop), cores))  # noqa: B023
-        if sys.stderr.isatty():
-            name = "dlop" if is_dlop else "torch"
-            rate = runs[-1]["images_per_s"]
-            sys.stderr.write(f"\r{number + 1}/{len(order)} {name} {rate:.1f} images/s   ")
-    if sys.stderr.isatty():
-        sys.stderr.write("\n")
-    theirs = [run for run, is_dlop in zip(runs, order) if not is_dlop]
-    ours = [run for run, is_dlop in zip(runs, order) if is_dlop]
-    wall = statistics.median(_ratios(order, runs, "images_per_s"))
-    cpu = statistics.median(_ratios(order, runs, "cpu_s_per_1000"))
+    cores = bench_common.pinned_cores(options.cores)
+    dataset = open_dataset(options)
+    samples = samples_of(dataset)
+    is_equal = _check_equal(options, len(dataset), cores)
+    with bench_peers.Peers(options, samples, cores) as others:
+        names = ["torch", "dlop", *others.names]
+        sequence, runs = bench_common.order(names, options.rounds), []
+        progress = bench_common.Progress(len(sequence))
+        for name in sequence:
+            run = None
+            if name in ("torch", "dlop"):
+                run = _measure_own(dataset, options, name == "dlop", cores)
+            elif name not in others.failed:
+                run = others.measure(name, lambda epochs: measure(epochs, options))
+            runs.append(run)
+            progress.step(f"{name} {run['images_per_s']:.1f} images/s" if run else f"{name} failed")
+        progress.close()
+    contestants, ratio = _rows(others, sequence, runs)
     return {
         "schema": SCHEMA,
         "data": {
             "images": len(dataset),
-            "mean_bytes": round(sum(map(os.path.getsize, paths)) / len(paths)),
+            "mean_bytes": round(sum(os.path.getsize(path) for path, _ in samples) / len(samples)),
         },
         "cores": options.cores,
-        "contestants": [
-            _contestant("torch", "cpu", theirs),
-            _contestant("dlop", os.environ.get("DLOP_DEVICE", "auto"), ours),
-        ],
-        "ratio": {"wall": wall, "cpu": 1 / cpu},
-        "equal": wanted[0] == made[0],
+        "rounds": options.rounds,
+        "batch_size": options.batch_size,
+        "pipeline": options.pipeline,
+        "contestants": contestants,
+        "ratio": ratio,
+        "failed": others.failed,
+        "equal": is_equal,
+        "machine": bench_common.machine(("torch", "torchvision", "pillow")),
     }
 
 
-def _paths(dataset: Any) -> list[str]:
+def samples_of(dataset: Any) -> list[tuple[str, int]]:
+    """Path and class of each record of open_dataset."""
     inner = getattr(dataset, "dataset", dataset)
     indices = getattr(dataset, "indices", range(len(inner)))
-    return [inner.samples[k][0] for k in indices]
+    return [inner.samples[k] for k in indices]
 
 
-def _print(result: dict[str, Any]) -> None:
-    data = result["data"]
+def show(result: dict[str, Any]) -> None:
+    """The result as a table."""
+    data, ratio = result["data"], result["ratio"]
     print(f"{data['images']} images of {data['mean_bytes']} bytes, {result['cores']} core(s)")
-    print(f"{'':8}{'images/s':>10}{'CPU s/1000':>12}{'first batch':>13}{'memory':>10}")
+    print(f"{'':22}{'images/s':>10}{'CPU s/1000':>12}{'first batch':>13}{'memory':>10}", end="")
+    print(f"{'quartiles':>16}")
     for one in result["contestants"]:
+        lower, upper = one["spread"]["images_per_s"]
         print(
-            f"{one['name']:8}{one['images_per_s']:10.1f}{one['cpu_s_per_1000']:12.2f}"
+            f"{one['name']:22}{one['images_per_s']:10.1f}{one['cpu_s_per_1000']:12.2f}"
             f"{one['first_batch_s'] * 1e3:10.0f} ms{one['rss_peak_bytes'] / 2**20:6.0f} MiB"
+            f"{f'{lower:.1f} to {upper:.1f}':>16}"
         )
-    ratio = result["ratio"]
-    print(f"{'ratio':8}{ratio['wall']:10.2f}{ratio['cpu']:12.2f}")
+    print(f"{'dlop over torch':22}{ratio['wall']:10.2f}{ratio['cpu']:12.2f}")
+    bench_peers.show(result)
     print(f"batches equal: {'yes' if result['equal'] else 'NO'}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 done and equal, 1 not, 2 wrong usage (from argparse)."""
+    """Exit status: 0 done and equal, 1 not, 2 wrong usage (from argparse), 130 interrupted."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
+    if options.peers == ["list"]:
+        bench_peers.show_list()
+        return 0
     if options.device:
         os.environ["DLOP_DEVICE"] = options.device
-    try:
+
+    def run() -> int:
         result = bench(options)
-    except (ImportError, OSError, RuntimeError) as error:
-        sys.stderr.write(f"dlop bench: {error}\n")
-        return 1
-    text = json.dumps(result)
-    if options.json == "-":
-        print(text)
-    else:
-        _print(result)
-        if options.json:
-            with open(options.json, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-    return 0 if result["equal"] else 1
+        bench_common.write_result(result, options.json, show)
+        if options.plot:
+            title = f"RandomResizedCrop(224), flip, normalise, {result['cores']} core(s)"
+            bench_plot.write_contestants(options.plot, title, result["contestants"])
+        return 0 if result["equal"] else 1
+
+    return bench_common.run_main(run)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 _WIDTH, _ROW, _TOP, _BOTTOM = 760, 34, 48, 40
@@ -132,3 +132,11 @@ def write(path: str, title: str, unit: str, bars: Sequence[Bar]) -> None:
             file.write(svg(shapes, width, height))
     else:
         _write_png(path, shapes, width, height)
+
+
+def write_contestants(path: str, title: str, contestants: Sequence[dict[str, Any]]) -> None:
+    """Images per second of all contestants of a result."""
+    rows = [
+        Bar(one["name"], one["images_per_s"], *one["spread"]["images_per_s"]) for one in contestants
+    ]
+    write(path, title, "images/s", rows)
