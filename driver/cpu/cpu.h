@@ -12,7 +12,7 @@
 
 /* Bits of the mask that says which replacements of core steps may be used. 0 = only the reference.
  */
-enum dlop_cpu_vector { DLOP_CPU_PLAIN_C = 1, DLOP_CPU_AVX2 = 2 };
+enum dlop_cpu_vector { DLOP_CPU_PLAIN_C = 1, DLOP_CPU_AVX2 = 2, DLOP_CPU_NEON = 8 };
 
 struct dlop_cpu_worker;
 

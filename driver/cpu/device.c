@@ -92,6 +92,8 @@ static const char *cpu_vector_level(void)
 #if DLOP_INTRINSICS && defined(__x86_64__)
     if (__builtin_cpu_supports("avx2"))
         return "AVX2";
+#elif DLOP_INTRINSICS && defined(__aarch64__)
+    return "NEON";
 #endif
     return "plain C";
 }

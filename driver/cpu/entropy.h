@@ -119,6 +119,7 @@ u32 dlop_cpu_decode_mcus_plain(struct dlop_cpu_scan *scan, u32 n_mcus);
 u32 dlop_cpu_skip_mcus_plain(struct dlop_cpu_scan *scan, u32 n_mcus);
 u32 dlop_cpu_decode_mcus_avx2(struct dlop_cpu_scan *scan, u32 n_mcus);
 u32 dlop_cpu_skip_mcus_avx2(struct dlop_cpu_scan *scan, u32 n_mcus);
+u32 dlop_cpu_decode_mcus_neon(struct dlop_cpu_scan *scan, u32 n_mcus); /* idct_neon.c */
 
 /* End of an unstuffing: step over what stands at *position, the scan's end or a 0xFF that no zero
  * follows. Statuses of dlop_unstuff_segment. */

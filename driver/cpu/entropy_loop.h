@@ -1,6 +1,7 @@
 /* The entropy decoder's inner loops: one block kept, one block skipped, a run of MCUs.
  *
- * Only for the files that compile them for one processor level each (entropy.c, entropy_avx2.c), so
+ * Only for the files that compile them for one processor level each (entropy.c, entropy_avx2.c,
+ * idct_neon.c), so
  * everything is inline. The loops touch nothing but the scan, its tables and its planes.
  */
 #ifndef DLOP_DRIVER_CPU_ENTROPY_LOOP_H

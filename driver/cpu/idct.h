@@ -10,13 +10,15 @@
 #include "driver/cpu/entropy.h"
 
 /* Place of the coefficient that was decoded when the index became [k]; DLOP_CPU_COEF_DUMMY past the
- * block. From [1] on these are the steps' coef_position. */
+ * block. From [1] on these are the steps' coef_position. NEON takes the order of plain C. */
 extern const u8 dlop_cpu_coef_position_plain[DLOP_CPU_N_INDICES];
 extern const u8 dlop_cpu_coef_position_avx2[DLOP_CPU_N_INDICES];
 
 u32 dlop_cpu_idct_plain(const s16 *coef, const struct dlop_cpu_quant *quant, u8 *samples,
                         size_t stride_bytes);
 u32 dlop_cpu_idct_avx2(const s16 *coef, const struct dlop_cpu_quant *quant, u8 *samples,
+                       size_t stride_bytes);
+u32 dlop_cpu_idct_neon(const s16 *coef, const struct dlop_cpu_quant *quant, u8 *samples,
                        size_t stride_bytes);
 
 #endif

@@ -6,10 +6,16 @@ LIB_SRCS += driver/cpu/entropy.c driver/cpu/idct.c driver/cpu/upsample.c driver/
 LIB_SRCS += driver/cpu/device.c driver/cpu/pool.c driver/cpu/worker.c driver/cpu/affinity.c
 LIB_SRCS += driver/cpu/axis.c driver/cpu/pack.c
 ifeq ($(HAVE_intrinsics),yes)
+LIB_SRCS += driver/cpu/pack_formula.c
+ifeq ($(TARGET_CPU),aarch64)
+LIB_SRCS += driver/cpu/idct_neon.c driver/cpu/upsample_neon.c driver/cpu/colour_neon.c
+LIB_SRCS += driver/cpu/axis_neon.c driver/cpu/pack_neon.c driver/cpu/pack_formula_neon.c
+else
 CPU_AVX2_SRCS := driver/cpu/entropy_avx2.c driver/cpu/idct_avx2.c
 CPU_AVX2_SRCS += driver/cpu/upsample_avx2.c driver/cpu/colour_avx2.c
 CPU_AVX2_SRCS += driver/cpu/axis_avx2.c driver/cpu/pack_avx2.c
 CPU_AVX2_SRCS += driver/cpu/pack_formula_avx2.c
 LIB_SRCS += $(CPU_AVX2_SRCS)
 $(foreach f,$(CPU_AVX2_SRCS),$(eval CFLAGS_$(f) := -mavx2 -mfma -mbmi -mbmi2))
+endif
 endif

@@ -12,7 +12,7 @@
 #include "hw/abi/abi.h"
 
 /* A channel's table of floats that is a formula, in a form that needs no division; see
- * pack_formula_avx2.c. */
+ * pack_formula.c. */
 struct dlop_cpu_pack_formula {
     float mean;
     float scale_high, scale_low;
@@ -44,16 +44,26 @@ void dlop_cpu_pack_init(struct dlop_cpu_pack *pack, const struct dlop_job *job, 
  * stay as long as pack. */
 void dlop_cpu_pack_plan_none(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
 void dlop_cpu_pack_plan_avx2(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
+void dlop_cpu_pack_plan_neon(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
+
+/* Whether a pack step's own instructions make table, 256 floats, of the formula, bit for bit. */
+typedef bool dlop_cpu_formula_check(const struct dlop_cpu_pack_formula *formula, const u8 *table);
+/* Body of the pack_plan slots: find the formulas of a table of floats. */
+void dlop_cpu_pack_plan_formula(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo,
+                                dlop_cpu_formula_check *gives);
 
 /* pack: row y of the record's output. out: the whole output of the record. */
 void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
-/* Part of dlop_cpu_pack_avx2: pack->formula is not null. */
+void dlop_cpu_pack_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+/* Parts of the above: pack->formula is not null. */
 void dlop_cpu_pack_formula_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+void dlop_cpu_pack_formula_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 
 /* pixels_to_rgbx: [n_px][n_channels] to [n_px][4], the fourth byte 255; n_channels 1 or 3. The
  * source may end right after its last byte; the slack behind rgbx_out may be overwritten. */
 void dlop_cpu_pixels_to_rgbx_avx2(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
+void dlop_cpu_pixels_to_rgbx_neon(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
 
 #endif

@@ -20,6 +20,11 @@
 #else
 #define HAS_AVX2 0
 #endif
+#if DLOP_INTRINSICS && defined(__aarch64__)
+#define HAS_NEON 1
+#else
+#define HAS_NEON 0
+#endif
 
 /* ---- the reference in the shape of the slots ----------------------------------------------------
  */
@@ -206,6 +211,33 @@ static u32 has_avx2(void)
 }
 #endif
 
+#if HAS_NEON
+/* Unstuffing, tables and skipped MCUs are those of plain C: there is nothing in them for vectors
+ * that the C library's memchr does not have. */
+static void use_neon(struct dlop_cpu_steps *steps)
+{
+    steps->unstuff = dlop_cpu_unstuff_plain;
+    steps->huff_build = dlop_cpu_huff_build;
+    steps->decode_mcus = dlop_cpu_decode_mcus_neon;
+    steps->skip_mcus = dlop_cpu_skip_mcus_plain;
+    steps->coef_position = dlop_cpu_coef_position_plain + 1;
+    steps->idct = dlop_cpu_idct_neon;
+    steps->upsample_h2v1 = dlop_cpu_upsample_h2v1_neon;
+    steps->upsample_h2v2 = dlop_cpu_upsample_h2v2_neon;
+    steps->upsample_h1v2 = dlop_cpu_upsample_h1v2_neon;
+    steps->ycc_to_rgbx = dlop_cpu_ycc_to_rgbx_neon;
+    steps->rgb_to_rgbx = dlop_cpu_rgb_to_rgbx_neon;
+    steps->grey_to_rgbx = dlop_cpu_grey_to_rgbx_neon;
+    steps->rgbx_to_grey = dlop_cpu_rgbx_to_grey_neon;
+    steps->pixels_to_rgbx = dlop_cpu_pixels_to_rgbx_neon;
+    steps->axis_x_plan = dlop_cpu_axis_x_plan_neon;
+    steps->axis_x = dlop_cpu_axis_x_neon;
+    steps->axis_y = dlop_cpu_axis_y_neon;
+    steps->pack_plan = dlop_cpu_pack_plan_neon;
+    steps->pack = dlop_cpu_pack_neon;
+}
+#endif
+
 /* In order of preference, the best last. */
 static const struct {
     u32 bit;
@@ -215,6 +247,9 @@ static const struct {
     {DLOP_CPU_PLAIN_C, use_plain, NULL},
 #if HAS_AVX2
     {DLOP_CPU_AVX2, use_avx2, has_avx2},
+#endif
+#if HAS_NEON
+    {DLOP_CPU_NEON, use_neon, NULL}, /* every AArch64 processor has it */
 #endif
 };
 

@@ -9,6 +9,7 @@
 
 #include "driver/cpu/axis.h"
 #include "driver/cpu/cpu.h"
+#include "driver/cpu/steps.h"
 #include "hw/core/axis.h"
 #include "tests/kernel/axis_table.h"
 
@@ -26,19 +27,17 @@ static const struct replacement replacements[] = {
      dlop_cpu_axis_y_reference},
     {"plain C", DLOP_CPU_PLAIN_C, dlop_cpu_axis_x_plan_none, dlop_cpu_axis_x_reference,
      dlop_cpu_axis_y_plain},
-#if DLOP_INTRINSICS
+#if DLOP_INTRINSICS && defined(__x86_64__)
     {"avx2", DLOP_CPU_AVX2, dlop_cpu_axis_x_plan_avx2, dlop_cpu_axis_x_avx2, dlop_cpu_axis_y_avx2},
+#elif DLOP_INTRINSICS && defined(__aarch64__)
+    {"neon", DLOP_CPU_NEON, dlop_cpu_axis_x_plan_neon, dlop_cpu_axis_x_neon, dlop_cpu_axis_y_neon},
 #endif
 };
 #define N_REPLACEMENTS (sizeof replacements / sizeof replacements[0])
 
 static int is_usable(const struct replacement *replacement)
 {
-#if DLOP_INTRINSICS
-    return replacement->vector_bit != DLOP_CPU_AVX2 || __builtin_cpu_supports("avx2");
-#else
-    return replacement->vector_bit != DLOP_CPU_AVX2;
-#endif
+    return (replacement->vector_bit & dlop_cpu_steps_usable()) == replacement->vector_bit;
 }
 
 /* An axis that is ready for one replacement. */

@@ -15,6 +15,7 @@ static const struct jpeg_level {
     {"reference", 0},
     {"plain C", DLOP_CPU_PLAIN_C},
     {"avx2", DLOP_CPU_AVX2},
+    {"neon", DLOP_CPU_NEON},
 };
 #define N_JPEG_LEVELS (sizeof jpeg_levels / sizeof *jpeg_levels)
 
