@@ -14,24 +14,29 @@ static const struct {
 } BENCHES[] = {
     {"loader", "dlop.bench_loader"},
     {"decode", "dlop.bench_decode"},
+    {"train", "dlop.bench_train"},
 };
 
 static const char HELP[] =
     "Usage: dlop bench loader --data DIR [OPTION...]\n"
-    "       dlop bench decode --data DIR [OPTION...]\n\n"
+    "       dlop bench decode --data DIR [OPTION...]\n"
+    "       dlop bench train --data DIR --step-ms M [OPTION...]\n\n"
     "Measures contestants interleaved in one run, at equal numbers of cores, on the photographs\n"
     "below DIR. The reference comes first and last; medians over the rounds are reported.\n\n"
     "  loader   batches of a training: the script's own DataLoader and DLOP (DIR has one folder\n"
-    "           per class)\n"
-    "  decode   whole pictures from memory to RGB: DLOP's kernels and libjpeg-turbo\n\n"
+    "           per class), and other loaders where installed: --peers\n"
+    "  decode   whole pictures from memory to RGB: DLOP's kernels and libjpeg-turbo\n"
+    "  train    an epoch with a stand-in device step of M ms after each batch: how far from what\n"
+    "           the slower of step and loader allows\n\n"
     "Options of all of them; dlop bench NAME --help has the rest:\n"
     "  --cores N         pin the process tree to N cores (default 1)\n"
     "  --rounds N        interleaved rounds (default 5)\n"
     "  --limit N         use N images only\n"
-    "  --json FILE       write the result, schema dlop.bench.NAME/1; - is standard output\n\n"
+    "  --json FILE       write the result, schema dlop.bench.NAME/1; - is standard output\n"
+    "  --plot FILE       draw the result: .svg or .png\n\n"
     "Example: dlop bench decode --data photos --rounds 9 --json decode.json\n"
-    "The Python interpreter is DLOP_PYTHON where set, otherwise python3; loader needs torch and\n"
-    "torchvision in it.\n";
+    "The Python interpreter is DLOP_PYTHON where set, otherwise python3; loader and train\n"
+    "need torch and torchvision in it.\n";
 
 static int exec_python(const char *command, const char *module, int argc, char **argv)
 {

@@ -32,6 +32,14 @@ def test_help_goes_to_stdout_and_teaches(command):
     assert "--json" in done.stdout
 
 
+@pytest.mark.parametrize("bench", ["loader", "decode", "train"])
+def test_each_benchmark_has_its_own_help(bench):
+    done = dlop("bench", bench, "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    assert f"usage: dlop bench {bench}" in done.stdout and f"dlop.bench.{bench}/1" in done.stdout
+    assert f"dlop bench {bench} " in dlop("bench", "--help").stdout
+
+
 def test_overview_names_every_command():
     done = dlop("--help")
     assert done.returncode == 0

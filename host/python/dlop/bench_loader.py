@@ -65,6 +65,12 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     bench_plot.check_name(parser, options.plot)
 
 
+def name_device(options: argparse.Namespace) -> None:
+    """--device, for every process started from now on."""
+    if options.device:
+        os.environ["DLOP_DEVICE"] = options.device
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="dlop bench loader",
@@ -196,7 +202,7 @@ def _ratio(sequence: list[str], runs: list[Any], name: str) -> dict[str, float]:
     return {"wall": wall, "cpu": 1 / cpu}
 
 
-def _check_equal(options: argparse.Namespace, n: int, cores: list[int]) -> bool:
+def check_equal(options: argparse.Namespace, n: int, cores: list[int]) -> bool:
     """Whether both give the same bits on some of the photographs."""
     few = argparse.Namespace(**{**vars(options), "limit": min(n, _N_EQUAL)})
     small = open_dataset(few)
@@ -234,7 +240,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
     cores = bench_common.pinned_cores(options.cores)
     dataset = open_dataset(options)
     samples = samples_of(dataset)
-    is_equal = _check_equal(options, len(dataset), cores)
+    is_equal = check_equal(options, len(dataset), cores)
     with bench_peers.Peers(options, samples, cores) as others:
         names = ["torch", "dlop", *others.names]
         sequence, runs = bench_common.order(names, options.rounds), []
@@ -298,8 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.peers == ["list"]:
         bench_peers.show_list()
         return 0
-    if options.device:
-        os.environ["DLOP_DEVICE"] = options.device
+    name_device(options)
 
     def run() -> int:
         result = bench(options)
