@@ -16,6 +16,8 @@ NEEDS = ("ffcv",)
 PACKAGES = ("ffcv", "numba")
 INSTALL = "pip install ffcv (a compiler, pkg-config, libopencv-dev, libturbojpeg0-dev)"
 
+_STOP_S = 10.0
+
 
 class _Samples:
     def __init__(self, samples: list[tuple[str, int]]) -> None:
@@ -97,7 +99,12 @@ def open_epochs(job: Job) -> Callable[[], Iterator[Any]]:
     )
 
     def epoch() -> Iterator[Any]:
-        for batch in loader:
-            yield batch[0]
+        iterator = iter(loader)
+        try:
+            for batch in iterator:
+                yield batch[0]
+        finally:  # an epoch that was left early would be worked on beside the next one
+            iterator.terminate_event.set()
+            iterator.join(_STOP_S)
 
     return epoch
