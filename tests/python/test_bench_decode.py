@@ -109,7 +109,8 @@ def test_what_is_missing_is_said_in_one_line(tiny, tmp_path, missing):
     assert child.stderr.startswith("dlop bench: ") and child.stderr.count("\n") == 1
 
 
-def test_interrupt_ends_everything(tiny):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_everything(tiny, number):
     child = subprocess.Popen(
         command("--data", tiny, "--rounds", 500),
         env=script.environment(False),
@@ -120,7 +121,7 @@ def test_interrupt_ends_everything(tiny):
     end = time.monotonic() + 60
     while len(found := bench_common.children(child.pid)) < 2 and time.monotonic() < end:
         time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     _, text = child.communicate(timeout=60)
     assert child.returncode == 130 and "interrupted" in text and "Traceback" not in text
     assert len(found) >= 2

@@ -58,6 +58,7 @@ def _child(function: Callable[[], Any], cores: Sequence[int], sink: int) -> None
     """Never returns: the parent's handlers and atexit calls are not this process's."""
     try:
         os.setpgid(0, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.sched_setaffinity(0, cores)
         answer = {"result": function()}
     except BaseException as error:
@@ -234,9 +235,11 @@ def write_result(result: dict[str, Any], path: str | None, show: Callable[[Any],
 
 
 def run_main(run: Callable[[], int]) -> int:
-    """Exit status of a sub-command: run()'s, 1 with one line of reason, 130 after Ctrl-C."""
+    """Exit status of a sub-command: run()'s, 1 with one line of reason, 130 after Ctrl-C or
+    SIGTERM, which both end what is running."""
     from . import _lib
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run()
     except (ImportError, OSError, RuntimeError, _lib.LibraryError) as error:
