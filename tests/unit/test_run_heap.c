@@ -9,6 +9,7 @@
 
 #define N           8
 #define MAX_BATCHES 3
+#define MAX_TRIES   20
 
 static atomic_uint n_heap_calls;
 
@@ -93,13 +94,17 @@ static void the_data_path_does_not_touch_the_heap(void **state)
 
     assert_non_null(out);
     for (int t = 0; t < 2; t++) {
+        unsigned n_before = 0;
+        int n_tries = 0;
         open_all(fixture, n_threads[t], MAX_BATCHES, MAX_BATCHES, N);
-        /* Each slot and each thread must have met the largest crop of the largest file. */
-        run_rounds(fixture, 60, out);
-        unsigned n_before = atomic_load(&n_heap_calls);
+        /* Each slot and each thread must first have met the largest crop of the largest file; which
+         * thread meets what, and when, is chance. */
+        do {
+            assert_true(n_tries++ < MAX_TRIES);
+            n_before = atomic_load(&n_heap_calls);
+            run_rounds(fixture, 40, out);
+        } while (atomic_load(&n_heap_calls) != n_before);
         assert_true(n_before > 0);
-        run_rounds(fixture, 40, out);
-        assert_int_equal(atomic_load(&n_heap_calls), n_before);
         close_all(fixture);
     }
     free(out);
