@@ -132,6 +132,7 @@ def test_interrupt_ends_everything(tiny, number):
 
 def test_a_child_that_fails_says_why_and_leaves_nothing():
     cores = bench_common.pinned_cores(1)
+    before = bench_common.children(os.getpid())  # helpers of multiprocessing in earlier tests
     assert bench_common.in_child(lambda: os.sched_getaffinity(0) == set(cores), cores) is True
     with pytest.raises(bench_common.ChildError, match="ValueError: no good"):
         bench_common.in_child(lambda: (_ for _ in ()).throw(ValueError("no good\nat all")), cores)
@@ -141,7 +142,7 @@ def test_a_child_that_fails_says_why_and_leaves_nothing():
     with pytest.raises(bench_common.ChildError, match="no result within"):
         bench_common.in_child(lambda: time.sleep(60), cores, limit_s=0.2)
     assert time.monotonic() - begin < 30
-    assert bench_common.children(os.getpid()) == []
+    assert set(bench_common.children(os.getpid())) <= set(before)
 
 
 def test_cpu_time_counts_the_whole_tree():
