@@ -9,6 +9,7 @@
 #include "driver/group/group.h"
 #include "driver/sim/sim.h"
 #include "sim/card.h"
+#include "tests/sim/fault_mixes.h"
 #include "tests/driver/kit.h"
 
 #include <time.h>
@@ -24,18 +25,6 @@
 #define MAX_CARDS  1024 /* opened in one round */
 #define TIMEOUT_MS 80
 #define RETRY_MS   1
-
-static const char *const mixes[] = {
-    ("lost=0.01,late=0.05,duplicate=0.05,corrupt=0.02,wrong_status=0.02,bit_flip=0.1,"
-     "double_flip=0.01,slow=0.02,slow_ms=1,late_ms=3"),
-    "bit_flip=0.5,double_flip=0.1,late_ms=3",
-    "late=0.3,duplicate=0.5,late_ms=2,units=1",
-    "corrupt=0.2,wrong_status=0.2,duplicate=0.1,late_ms=1,units=4",
-    "lost=0.02,gone_after=60,bit_flip=0.1,late=0.2,late_ms=5",
-    "gone_after=25,back_after=5,corrupt=0.05,slow=0.1,slow_ms=2,duplicate=0.1,late_ms=4",
-    "queue=2,late=0.1,late_ms=1,double_flip=0.05,wrong_status=0.05",
-};
-#define N_MIXES (sizeof mixes / sizeof mixes[0])
 
 static struct photo photos[4];
 static u32 n_photos;
