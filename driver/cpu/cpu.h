@@ -11,8 +11,13 @@
 #include "hw/abi/jpeg_frame.h"
 
 /* Bits of the mask that says which replacements of core steps may be used. 0 = only the reference.
- */
-enum dlop_cpu_vector { DLOP_CPU_PLAIN_C = 1, DLOP_CPU_AVX2 = 2, DLOP_CPU_NEON = 8 };
+ * AVX-512 adds to AVX2 and counts only together with it. */
+enum dlop_cpu_vector {
+    DLOP_CPU_PLAIN_C = 1,
+    DLOP_CPU_AVX2 = 2,
+    DLOP_CPU_AVX512 = 4,
+    DLOP_CPU_NEON = 8
+};
 
 struct dlop_cpu_worker;
 

@@ -12,6 +12,7 @@
 #include "driver/accepts.h"
 #include "driver/cpu/cpu.h"
 #include "driver/cpu/pool.h"
+#include "driver/cpu/steps.h"
 
 #define CPU_BUFFER_ALIGNMENT 64
 
@@ -89,13 +90,12 @@ static void cpu_name(char name[64])
 
 static const char *cpu_vector_level(void)
 {
-#if DLOP_INTRINSICS && defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
-        return "AVX2";
-#elif DLOP_INTRINSICS && defined(__aarch64__)
-    return "NEON";
-#endif
-    return "plain C";
+    u32 usable = dlop_cpu_steps_usable();
+
+    return usable & DLOP_CPU_AVX512 ? "AVX-512"
+           : usable & DLOP_CPU_AVX2 ? "AVX2"
+           : usable & DLOP_CPU_NEON ? "NEON"
+                                    : "plain C";
 }
 
 static dlop_status cpu_probe(struct dlop_device_info *info_out)

@@ -125,11 +125,13 @@ u32 dlop_cpu_decode_mcus_neon(struct dlop_cpu_scan *scan, u32 n_mcus); /* idct_n
  * follows. Statuses of dlop_unstuff_segment. */
 s32 dlop_cpu_unstuff_end(const u8 *scan, u32 n_scan_bytes, u32 *position, u32 *next_rst);
 
-/* Replacement of dlop_unstuff_segment in hw/core, with the same parameters; 32 bytes behind the
+/* Replacement of dlop_unstuff_segment in hw/core, with the same parameters; 64 bytes behind the
  * bytes written may be overwritten. */
 s32 dlop_cpu_unstuff_plain(const u8 *scan, u32 n_scan_bytes, u32 *position, u32 *next_rst,
                            u8 *segment_out, u32 *n_bytes_out);
 s32 dlop_cpu_unstuff_avx2(const u8 *scan, u32 n_scan_bytes, u32 *position, u32 *next_rst,
                           u8 *segment_out, u32 *n_bytes_out);
+s32 dlop_cpu_unstuff_avx512(const u8 *scan, u32 n_scan_bytes, u32 *position, u32 *next_rst,
+                            u8 *segment_out, u32 *n_bytes_out);
 
 #endif

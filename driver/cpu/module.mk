@@ -15,7 +15,12 @@ CPU_AVX2_SRCS := driver/cpu/entropy_avx2.c driver/cpu/idct_avx2.c
 CPU_AVX2_SRCS += driver/cpu/upsample_avx2.c driver/cpu/colour_avx2.c
 CPU_AVX2_SRCS += driver/cpu/axis_avx2.c driver/cpu/pack_avx2.c
 CPU_AVX2_SRCS += driver/cpu/pack_formula_avx2.c
-LIB_SRCS += $(CPU_AVX2_SRCS)
-$(foreach f,$(CPU_AVX2_SRCS),$(eval CFLAGS_$(f) := -mavx2 -mfma -mbmi -mbmi2))
+CPU_AVX2_FLAGS := -mavx2 -mfma -mbmi -mbmi2
+CPU_AVX512_SRCS := driver/cpu/entropy_avx512.c
+CPU_AVX512_FLAGS := $(CPU_AVX2_FLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl
+CPU_AVX512_FLAGS += -mavx512vbmi -mavx512vbmi2 -mavx512vnni
+LIB_SRCS += $(CPU_AVX2_SRCS) $(CPU_AVX512_SRCS)
+$(foreach f,$(CPU_AVX2_SRCS),$(eval CFLAGS_$(f) := $(CPU_AVX2_FLAGS)))
+$(foreach f,$(CPU_AVX512_SRCS),$(eval CFLAGS_$(f) := $(CPU_AVX512_FLAGS)))
 endif
 endif

@@ -209,6 +209,20 @@ static u32 has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
+
+/* Stands on use_avx2: only what is faster than there. */
+static void use_avx512(struct dlop_cpu_steps *steps)
+{
+    steps->unstuff = dlop_cpu_unstuff_avx512;
+}
+
+static u32 has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
+           __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 #if HAS_NEON
@@ -240,16 +254,17 @@ static void use_neon(struct dlop_cpu_steps *steps)
 
 /* In order of preference, the best last. */
 static const struct {
-    u32 bit;
+    u32 bit, base; /* base: another level's bit that must be set, too */
     void (*use)(struct dlop_cpu_steps *steps);
     u32 (*is_there)(void); /* null: always */
 } levels[] = {
-    {DLOP_CPU_PLAIN_C, use_plain, NULL},
+    {DLOP_CPU_PLAIN_C, 0, use_plain, NULL},
 #if HAS_AVX2
-    {DLOP_CPU_AVX2, use_avx2, has_avx2},
+    {DLOP_CPU_AVX2, 0, use_avx2, has_avx2},
+    {DLOP_CPU_AVX512, DLOP_CPU_AVX2, use_avx512, has_avx512},
 #endif
 #if HAS_NEON
-    {DLOP_CPU_NEON, use_neon, NULL}, /* every AArch64 processor has it */
+    {DLOP_CPU_NEON, 0, use_neon, NULL}, /* every AArch64 processor has it */
 #endif
 };
 
@@ -259,7 +274,9 @@ void dlop_cpu_steps_init(u32 vector_mask, struct dlop_cpu_steps *steps_out)
 
     *steps_out = reference_steps;
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-        if (usable & levels[i].bit)
+        u32 needed = levels[i].bit | levels[i].base;
+
+        if ((usable & needed) == needed)
             levels[i].use(steps_out);
     }
 }

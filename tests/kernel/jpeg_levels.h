@@ -12,9 +12,8 @@ static const struct jpeg_level {
     const char *name;
     u32 vector_mask;
 } jpeg_levels[] = {
-    {"reference", 0},
-    {"plain C", DLOP_CPU_PLAIN_C},
-    {"avx2", DLOP_CPU_AVX2},
+    {"reference", 0},        {"plain C", DLOP_CPU_PLAIN_C},
+    {"avx2", DLOP_CPU_AVX2}, {"avx512", DLOP_CPU_AVX2 | DLOP_CPU_AVX512},
     {"neon", DLOP_CPU_NEON},
 };
 #define N_JPEG_LEVELS (sizeof jpeg_levels / sizeof *jpeg_levels)
