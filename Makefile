@@ -94,24 +94,28 @@ say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
 # ---- sources: each folder lists its own ----------------------------------------------------------
 # LIB_SRCS, CLI_SRCS, TEST_SRCS and FUZZ_SRCS += path.c; GEN_SRCS += path.c below $(B) that a rule of
-# the folder makes; CFLAGS_path.c := flags of one file; CLI_LIBS;
+# the folder makes; CFLAGS_path.c := flags of one file; CLI_LIBS; BENCH_SRCS and BENCH_LIBS of
+# libdlop_bench.so;
 # TEST_LIBS_path and TEST_TIER_path and TEST_TIMEOUT_path (seconds), path without .c, of one test.
 LIB_SRCS :=
 GEN_SRCS :=
 CLI_SRCS :=
 CLI_LIBS :=
+BENCH_SRCS :=
+BENCH_LIBS :=
 TEST_SRCS :=
 FUZZ_SRCS :=
 include hw/top/module.mk sim/module.mk sim/swemu/module.mk
 include driver/module.mk driver/cpu/module.mk driver/sim/module.mk driver/ocl/module.mk
 include driver/xrt/module.mk driver/group/module.mk
 include host/base/module.mk host/source/module.mk host/format/module.mk host/draw/module.mk
-include host/plan/module.mk host/run/module.mk host/cli/module.mk
+include host/plan/module.mk host/run/module.mk host/cli/module.mk host/bench/module.mk
 include tests/module.mk tests/top/module.mk tests/sim/module.mk tests/swemu/module.mk tests/xrt/module.mk
 
 GEN_OBJS := $(GEN_SRCS:%.c=$(B)/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/%.o) $(GEN_OBJS)
 CLI_OBJS := $(CLI_SRCS:%.c=$(B)/%.o)
+BENCH_OBJS := $(BENCH_SRCS:%.c=$(B)/%.o)
 TESTS := $(TEST_SRCS:%.c=$(B)/%)
 FUZZERS := $(FUZZ_SRCS:%.c=$(B)/%)
 FUZZ_COMMON_SRCS := tests/fuzz/driver.c tests/fuzz/mutate.c tests/fuzz/pillow_oracle.c
@@ -129,7 +133,7 @@ endif
 .PHONY: all lib tests fuzzers clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: lib $(B)/dlop $(if $(filter release,$(CONFIG)),build/dlop) #: command and library (default)
+all: lib $(B)/dlop $(B)/libdlop_bench.so $(if $(filter release,$(CONFIG)),build/dlop) #: command and library (default)
 lib: $(B)/libdlop.a $(B)/libdlop.so #: library only
 tests: $(TESTS) #: test programs, not run
 
@@ -156,11 +160,17 @@ NEEDED := $(strip $(foreach p,jansson spng libjpeg,$(if $(filter no,$(HAVE_$(p))
 .PHONY: needed
 needed:
 	$(if $(NEEDED),@echo "missing: $(NEEDED); run scripts/setup" >&2; exit 1,@:)
-$(CLI_OBJS): | needed
+$(CLI_OBJS) $(BENCH_OBJS): | needed
 
 $(B)/dlop: $(CLI_OBJS) $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(CLI_LIBS) $(LDLIBS)
+
+# What dlop bench measures in C, with a copy of the library inside: the symbols of both stay apart.
+$(B)/libdlop_bench.so: $(BENCH_OBJS) $(B)/libdlop.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libdlop_bench.so -Wl,--exclude-libs,ALL $(LDFLAGS) $^ -o $@ \
+		$(BENCH_LIBS) $(LDLIBS)
 
 build/dlop: $(B)/dlop $(B)/libdlop.so
 	$(Q)ln -sfn $(CONFIG)/libdlop.so build/libdlop.so && ln -sfn $(CONFIG)/dlop build/dlop
@@ -259,11 +269,11 @@ hw-lint: #: the C subset of what becomes hardware (part of check)
 check-headers:
 	$(Q)tests/headers/run
 
-check-symbols: lib
-	$(Q)tests/lint/symbols $(B)/libdlop.so $(B)/libdlop.a
+check-symbols: all
+	$(Q)tests/lint/symbols $(B)/libdlop.so $(B)/libdlop.a $(B)/libdlop_bench.so
 
 check-analyse: lib
-	$(Q)tests/lint/analyse $(LIB_SRCS) $(CLI_SRCS)
+	$(Q)tests/lint/analyse $(LIB_SRCS) $(CLI_SRCS) $(BENCH_SRCS)
 
 check-python: $(SETUP_STAMP)
 	$(Q)$(PYTHON) -m ruff check -q $(PY_FILES) && $(PYTHON) -m ruff format -q --check $(PY_FILES)
@@ -300,6 +310,7 @@ ROOT = $(DESTDIR)$(PREFIX)
 install: all #: command, library, header and Python package to DESTDIR/PREFIX
 	$(Q)install -D -m 755 $(B)/dlop $(ROOT)/bin/dlop
 	$(Q)install -D -m 644 $(B)/libdlop.so $(ROOT)/lib/libdlop.so
+	$(Q)install -D -m 644 $(B)/libdlop_bench.so $(ROOT)/lib/libdlop_bench.so
 	$(Q)install -D -m 644 host/include/dlop.h $(ROOT)/include/dlop.h
 ifeq ($(HAVE_xrt),yes)
 	$(Q)install -D -m 755 $(B)/dlop-xrt-host $(ROOT)/lib/dlop/dlop-xrt-host
@@ -315,4 +326,4 @@ help: #: this text
 	@echo "variables"
 	@sed -n 's/^#: /  /p' Makefile
 
--include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(FUZZ_COMMON_SRCS:%.c=$(B)/%.d)
+-include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(BENCH_OBJS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(FUZZ_COMMON_SRCS:%.c=$(B)/%.d)

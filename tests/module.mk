@@ -62,3 +62,8 @@ TEST_LIBS_tests/bench/card_model := -ljansson
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(TEST_LIBS_tests/bench/$*) $(LDLIBS)
+
+# host/bench: not in the library, so its objects are named here.
+TEST_SRCS += tests/unit/test_bench_turbo.c
+$(B)/tests/unit/test_bench_turbo: $(BENCH_SRCS:%.c=$(B)/%.o)
+TEST_LIBS_tests/unit/test_bench_turbo := $(B)/libdlop.a -ljpeg

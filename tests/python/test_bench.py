@@ -1,11 +1,14 @@
 """The measurement of both loaders: its result's form, not its figures."""
 
+import argparse
 import json
 import sys
+import time
 
 import pytest
 import script
 from conftest import PACKAGE
+from dlop import bench_loader
 
 FIGURES = {"images_per_s", "cpu_s_per_1000", "first_batch_s", "rss_peak_bytes"}
 
@@ -20,7 +23,8 @@ def test_result(tiny, pipeline):
     if pipeline != "v1":
         pytest.importorskip("torchvision.transforms.v2", reason="torchvision: v2 came with 0.15")
     child = run(
-        *("--data", tiny, "--limit", 24, "--rounds", 2, "--pipeline", pipeline, "--json", "-")
+        *("--data", tiny, "--limit", 24, "--rounds", 2, "--pipeline", pipeline, "--json", "-"),
+        *("--seconds", 0),
     )
     assert child.returncode == 0, child.stderr
     result = json.loads(child.stdout)
@@ -41,3 +45,22 @@ def test_wrong_usage(arguments):
 def test_no_pictures(tmp_path):
     child = run("--data", tmp_path)
     assert child.returncode == 1 and "dlop bench:" in child.stderr
+
+
+def test_epochs_are_repeated_until_the_time_is_over():
+    import torch
+
+    starts = []
+
+    def epoch():
+        starts.append(time.perf_counter())
+        for _ in range(2):
+            time.sleep(0.02)
+            yield torch.zeros(5, 3)
+
+    options = argparse.Namespace(cores=1, seconds=0.3, batch_size=5)
+    taken = bench_loader.measure(epoch, options)
+    assert 2 <= taken["epochs"] <= 8 and len(starts) == taken["epochs"] + 2  # warm-up, memory
+    assert 50 < taken["images_per_s"] <= 250 and 0.02 <= taken["first_batch_s"] < 0.3
+    options.seconds = 0
+    assert bench_loader.measure(epoch, options)["epochs"] == 1

@@ -68,6 +68,7 @@ def test_peers_have_rows_and_failures_have_reasons(tiny, tmp_path, made_up):
     names = ("works", "brighter", "breaks", "dies", "wrong_form", "absent")
     child = run(
         *("--data", tiny, "--limit", 12, "--batch-size", 6, "--rounds", 1, "--json", "-"),
+        *("--seconds", 0),
         *("--peers", ",".join(f"made_up.{name}" for name in names)),
         *("--plot", tmp_path / "peers.svg"),
         PYTHONPATH=str(made_up),
@@ -105,7 +106,7 @@ def test_list_says_what_to_install():
         peer = peers.load(name)
         assert name in child.stdout and peer.TITLE in child.stdout
         lacking = peers.missing(peer)
-        assert (f"no module {lacking}: {peer.INSTALL}" in child.stdout) == bool(lacking)
+        assert (f"no {lacking}: {peer.INSTALL}" in child.stdout) == bool(lacking)
 
 
 @pytest.mark.parametrize("name", peers.NAMES)
@@ -119,8 +120,21 @@ def test_each_peer_of_the_table_imports_nothing_that_may_be_missing(name):
 
 def test_missing_names_the_first_module_that_is_not_there():
     peer = types.SimpleNamespace(NEEDS=("json", "json.tool", "no_such_package.part", "neither"))
-    assert peers.missing(peer) == "no_such_package.part"
+    assert peers.missing(peer) == "module no_such_package.part"
     peer.NEEDS = ("json.no_such_part", "json")
-    assert peers.missing(peer) == "json.no_such_part"
+    assert peers.missing(peer) == "module json.no_such_part"
     peer.NEEDS = ("json",)
     assert peers.missing(peer) == ""
+    peer.lacks = lambda: "library of its own"
+    assert peers.missing(peer) == "library of its own"
+
+
+def test_the_loader_on_libjpeg_turbo_makes_pillows_pixels(tiny):
+    arguments = ("--data", tiny, "--limit", 24, "--batch-size", 10, "--seconds", 0)
+    child = run(*arguments, "--rounds", 1, "--json", "-", "--peers", "libjpeg-turbo")
+    assert child.returncode == 0, child.stderr
+    result = json.loads(child.stdout)
+    assert result["failed"] == {}
+    row = result["contestants"][-1]
+    assert row["name"] == "libjpeg-turbo" and row["pixels"]["max"] < 0.01
+    assert row["versions"]["libjpeg-turbo"] and row["epochs"] == 1

@@ -8,12 +8,14 @@ to the same cores, so that all contestants start alike; how they are ordered and
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import os
 import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import bench_common, bench_peers, bench_plot, report
@@ -21,6 +23,7 @@ from . import bench_common, bench_peers, bench_plot, report
 SCHEMA = "dlop.bench.loader/1"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _N_EQUAL = 256
+_N_MEMORY_BATCHES = 4
 
 
 _EPILOG = """Examples:
@@ -41,6 +44,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=int, default=1, help="cores of the process tree (1)")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--limit", type=int, default=0, help="N images only, spread over all")
+    parser.add_argument(
+        *("--seconds",),
+        type=float,
+        default=2.0,
+        metavar="S",
+        help="repeat epochs until a measurement has lasted S seconds (2)",
+    )
     parser.add_argument("--batch-size", type=int, default=32, help="images of a batch (32)")
     parser.add_argument(
         *("--pipeline",),
@@ -62,6 +72,8 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error(f"--cores: {available} cores are available")
     if options.rounds < 1 or options.limit < 0 or options.batch_size < 1:
         parser.error("--rounds, --limit, --batch-size: out of range")
+    if not 0 <= options.seconds <= 600:
+        parser.error("--seconds: 0 to 600")
     bench_plot.check_name(parser, options.plot)
 
 
@@ -143,8 +155,9 @@ def open_loader(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> Any
 
 
 def measure(batches: Any, options: argparse.Namespace) -> dict[str, float]:
-    """One epoch in this process, after one batch of warming up. batches: a DataLoader, or a
-    function that returns an iterator over an epoch."""
+    """Whole epochs in this process until they have lasted --seconds, after one batch of warming
+    up: what an epoch costs once counts alike for fast and slow contestants. batches: a DataLoader,
+    or a function that returns an iterator over an epoch."""
     import torch
 
     torch.set_num_threads(options.cores)
@@ -153,20 +166,32 @@ def measure(batches: Any, options: argparse.Namespace) -> dict[str, float]:
     warm = epoch()
     next(warm)
     del warm
+    gc.collect()  # nobody pays for what others left
     cpu_before, begin = bench_common.cpu_s(), time.perf_counter()
-    first, n, peak = 0.0, 0, 0
-    for images in epoch():
-        first = first or time.perf_counter() - begin
-        n += len(images)
-        peak = max(peak, bench_common.rss_bytes()) if n <= 4 * options.batch_size else peak
-    wall = time.perf_counter() - begin
-    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    first, wall, n, n_epochs = 0.0, 0.0, 0, 0
+    while not n_epochs or wall < options.seconds:
+        for images in epoch():
+            first = first or time.perf_counter() - begin
+            n += len(images)
+        wall, n_epochs = time.perf_counter() - begin, n_epochs + 1
+    cpu = bench_common.cpu_s() - cpu_before
     return {
         "images_per_s": n / wall,
-        "cpu_s_per_1000": (bench_common.cpu_s() - cpu_before) / n * 1000,
+        "cpu_s_per_1000": cpu / n * 1000,
         "first_batch_s": first,
-        "rss_peak_bytes": max(peak, bench_common.rss_bytes(), own_peak),
+        "rss_peak_bytes": _peak_bytes(epoch),
+        "epochs": n_epochs,
     }
+
+
+def _peak_bytes(epoch: Callable[[], Iterator[Any]]) -> int:
+    """Memory of the process tree while some more batches are made, or this process's peak."""
+    peak, batches = 0, epoch()
+    for _ in range(_N_MEMORY_BATCHES):
+        if next(batches, None) is None:
+            break
+        peak = max(peak, bench_common.rss_bytes())
+    return max(peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[str]:
@@ -191,6 +216,7 @@ def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[st
 def _contestant(name: str, device: str, runs: list[dict[str, float]]) -> dict[str, Any]:
     medians = bench_common.medians(runs)
     medians["rss_peak_bytes"] = int(max(run["rss_peak_bytes"] for run in runs))
+    medians["epochs"] = int(medians["epochs"])
     spread = bench_common.spread(runs)
     return {"name": name, "device": device, "cache": "off", **medians, "spread": spread}
 
@@ -264,6 +290,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         "cores": options.cores,
         "rounds": options.rounds,
         "batch_size": options.batch_size,
+        "seconds": options.seconds,
         "pipeline": options.pipeline,
         "contestants": contestants,
         "ratio": ratio,

@@ -29,8 +29,8 @@ def check_names(parser: argparse.ArgumentParser, names: list[str]) -> None:
 
 
 def versions(peer: Any) -> dict[str, str]:
-    """Versions of those of a peer's distributions that are installed."""
-    found = {}
+    """What a peer says itself, and versions of its distributions that are installed."""
+    found = dict(peer.versions()) if hasattr(peer, "versions") else {}
     for package in peer.PACKAGES:
         try:
             found[package] = metadata.version(package)
@@ -44,8 +44,8 @@ def show_list() -> None:
     for name in peers.NAMES:
         peer = peers.load(name)
         lacking = peers.missing(peer)
-        found = ", ".join(f"{package} {v}" for package, v in versions(peer).items())
-        state = f"no module {lacking}: {peer.INSTALL}" if lacking else f"installed ({found})"
+        found = "" if lacking else ", ".join(f"{k} {v}" for k, v in versions(peer).items())
+        state = f"no {lacking}: {peer.INSTALL}" if lacking else f"installed ({found})"
         print(f"{name:22}{peer.TITLE}\n{'':22}{state}")
 
 
@@ -76,7 +76,7 @@ class Peers:
         peer = peers.load(name)
         lacking = peers.missing(peer)
         if lacking:
-            self.failed[name] = f"no module {lacking}: {peer.INSTALL}"
+            self.failed[name] = f"no {lacking}: {peer.INSTALL}"
             return
         self._facts[name] = {"title": peer.TITLE, "versions": versions(peer)}
         pixels = self._guarded(name, lambda: _differences(peer, self._job(name, True)))

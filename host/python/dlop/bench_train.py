@@ -10,6 +10,7 @@ two; what it takes longer is the gap.
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import sys
 import time
@@ -47,17 +48,22 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def epoch_s(batches: Callable[[], Iterator[Any]], step_s: float) -> dict[str, float]:
-    """Seconds of one epoch with a step after each batch, after one batch of warming up."""
+def epoch_s(
+    batches: Callable[[], Iterator[Any]], step_s: float, least_s: float = 0.0
+) -> dict[str, float]:
+    """Seconds of one epoch with a step after each batch, after one batch of warming up: the mean
+    of whole epochs that last at least least_s together."""
     warm = batches()
     next(warm)
     del warm
-    cpu, begin = bench_common.cpu_s(), time.perf_counter()
-    for _ in batches():
-        if step_s:
-            time.sleep(step_s)
-    seconds = time.perf_counter() - begin
-    return {"epoch_s": seconds, "cpu_s": bench_common.cpu_s() - cpu}
+    gc.collect()
+    cpu, begin, seconds, n = bench_common.cpu_s(), time.perf_counter(), 0.0, 0
+    while not n or seconds < least_s:
+        for _ in batches():
+            if step_s:
+                time.sleep(step_s)
+        seconds, n = time.perf_counter() - begin, n + 1
+    return {"epoch_s": seconds / n, "cpu_s": (bench_common.cpu_s() - cpu) / n}
 
 
 def _measure(dataset: Any, options: argparse.Namespace, is_dlop: bool, step_s: float) -> Any:
@@ -66,13 +72,14 @@ def _measure(dataset: Any, options: argparse.Namespace, is_dlop: bool, step_s: f
     torch.set_num_threads(options.cores)
     torch.manual_seed(1)
     loader = bench_loader.open_loader(dataset, options, is_dlop)
-    return epoch_s(lambda: (images for images, _ in loader), step_s)
+    return epoch_s(lambda: (images for images, _ in loader), step_s, options.seconds)
 
 
 def _measure_round(dataset: Any, options: Any, is_dlop: bool, cores: list[int]) -> dict[str, float]:
     """Steps alone, loader alone, both: one after the other, so that they meet the same machine."""
     n_batches, step_s = -(-len(dataset) // options.batch_size), options.step_ms / 1e3
-    steps = bench_common.in_child(lambda: epoch_s(lambda: iter(range(n_batches)), step_s), cores)
+    idle = lambda: epoch_s(lambda: iter(range(n_batches)), step_s, options.seconds)  # noqa: E731
+    steps = bench_common.in_child(idle, cores)
     alone = bench_common.in_child(lambda: _measure(dataset, options, is_dlop, 0.0), cores)
     both = bench_common.in_child(lambda: _measure(dataset, options, is_dlop, step_s), cores)
     return {"step_s": steps["epoch_s"], "loader_s": alone["epoch_s"], **both}

@@ -7,6 +7,8 @@ with the package, and a name with a dot is a module of the user's own.
     NEEDS     modules that must be importable
     PACKAGES  distributions whose versions belong beside the figures
     INSTALL   the command that installs it
+    lacks()   (where present) what else is missing, in a few words, or an empty text
+    versions()   (where present) versions that are not those of distributions
     open_epochs(job) -> callable; each call of it returns an iterator over one epoch's batches:
               arrays float32 [n][3][224][224] of RandomResizedCrop(224), flip and normalise
 
@@ -20,7 +22,10 @@ import importlib.util
 from types import ModuleType
 from typing import NamedTuple
 
-NAMES = ("torchvision-v2", "torchvision-v2-tensor", "albumentations", "dali", "ffcv", "spdl")
+NAMES = (
+    *("torchvision-v2", "torchvision-v2-tensor", "albumentations", "dali", "ffcv", "spdl"),
+    "libjpeg-turbo",
+)
 SIZE_PX = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -53,11 +58,11 @@ def load(name: str) -> ModuleType:
 
 
 def missing(peer: ModuleType) -> str:
-    """The first needed module that is not installed, or an empty text."""
+    """The first needed module that is not installed, what else it lacks, or an empty text."""
     for module in peer.NEEDS:
         try:
             if importlib.util.find_spec(module) is None:
-                return module
+                return f"module {module}"
         except ImportError:  # its parent package is not there
-            return module
-    return ""
+            return f"module {module}"
+    return peer.lacks() if hasattr(peer, "lacks") else ""
