@@ -13,7 +13,7 @@ import dlop
 import pytest
 import torch
 from dlop import memory
-from dlop.memory import Pool, new_private, new_shared
+from dlop.memory import Pool, Spare, new_private, new_shared
 from torch.utils.data import DataLoader
 from torchvision import transforms as v1
 from torchvision.datasets import ImageFolder
@@ -59,6 +59,7 @@ def test_other_processes_see_the_same_memory():
 
 def test_nothing_is_left_open():
     new_shared((100,), torch.uint8)
+    gc.collect()  # queues of other tests
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         new_shared((100,), torch.uint8)
@@ -117,7 +118,7 @@ def has_leases():
 def pool():
     if not has_leases():
         pytest.skip("leases: this system grants none on files in memory")
-    made = Pool(3)
+    made = Pool(3, Spare())
     made.room(SHAPE, torch.uint8)
     return made
 
@@ -305,7 +306,7 @@ def lie(error):
 def test_systems_without_leases(monkeypatch, error):
     before = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(memory.fcntl, "fcntl", lie(error))
-    made = Pool(3)
+    made = Pool(3, Spare())
     rooms = [made.room(SHAPE, torch.uint8) for _ in range(6)]
     assert all(room.keeps is None and room.tensor.is_shared() for room in rooms)
     del rooms
@@ -315,7 +316,7 @@ def test_systems_without_leases(monkeypatch, error):
 def test_leases_that_mean_nothing(monkeypatch):
     """A system that grants every lease must not be believed."""
     monkeypatch.setattr(memory.fcntl, "fcntl", lambda *ignored: 0)
-    room = Pool(3).room(SHAPE, torch.uint8)
+    room = Pool(3, Spare()).room(SHAPE, torch.uint8)
     assert room.keeps is None
 
 
@@ -348,7 +349,7 @@ def test_an_open_in_between_ends_nobody(pool):
 
 def test_nothing_is_left_of_a_pool():
     def use():
-        made = Pool(3)
+        made = Pool(3, Spare())
         kept = [written(made, k) for k in range(8)]
         return kept[0].tensor
 
@@ -363,6 +364,110 @@ def test_nothing_is_left_of_a_pool():
         use()
     gc.collect()
     assert (len(os.listdir("/proc/self/fd")), mappings()) == before
+
+
+# ---- files left to the next iterator -------------------------------------------------------------
+
+
+def test_next_pool_goes_on_with_the_files(pool):
+    tensor, room = written(pool, 3).tensor, written(pool, 4)
+    address = room.address
+    del room
+    pool.close()
+    assert pool.room(SHAPE, torch.uint8).keeps is None  # it has ended
+    second = Pool(3, pool._spare)
+    made = [written(second, 90 + k) for k in range(6)]
+    assert address in {room.address for room in made}
+    assert set(tensor.flatten().tolist()) == {3}
+
+
+def test_spare_files_are_bounded_and_of_one_size():
+    spare = Spare()
+    kept = []
+    for value in range(5):
+        ending = Pool(3, spare)
+        kept += [written(ending, value) for _ in range(3)]
+        ending.close()
+        assert len(spare._files) == 3
+    small = Pool(2, spare)
+    small.room((1, 3, 32, 32), torch.uint8)
+    small.close()
+    assert [file.n_bytes for file in spare._files] == [3 * 32 * 32]
+    assert [int(room.tensor[0, 0, 0, 0]) for room in kept] == [v for v in range(5) for _ in "abc"]
+
+
+def test_forked_child_leaves_spare_files_alone(pool):
+    common = memory.spare()
+    pool.close()
+    child = os.fork()
+    if child == 0:
+        is_alone = pool._spare.take(pool._spare._files[0].n_bytes) is None
+        os._exit(0 if is_alone and memory.spare() is not common else 1)
+    assert memory.spare() is common
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("is_file_first", [False, True])
+def test_what_the_collector_ends_is_not_used(is_file_first):
+    """It calls the destructors of an unreachable group in the order in which they were made."""
+    if not has_leases():
+        pytest.skip("leases: this system grants none on files in memory")
+
+    class Iterator:
+        def __init__(self, spare):
+            self.cycle, self.pool = self, Pool(3, spare)
+            self.pool.room(SHAPE, torch.uint8)
+
+        def __del__(self):
+            self.pool.close()
+
+    spare = Spare()
+    ended = Iterator(spare)
+    if is_file_first:
+        younger = Iterator(spare)
+        younger.pool = ended.pool
+        ended.pool = Pool(3, spare)
+        ended = younger
+    numbers = [file.fd for file in ended.pool._files]
+    del ended
+    if is_file_first:
+        del younger
+    gc.collect()
+    others = [os.open(os.devnull, os.O_RDWR) for _ in range(4)]  # with the same numbers
+    assert numbers and set(numbers) <= set(others)
+    second = Pool(3, spare)
+    assert {int(written(second, 5).tensor[0, 0, 0, 0]) for _ in range(4)} == {5}
+    assert all(file.is_open() for file in second._files) and len(second._files) <= 3
+    for fd in others:
+        os.close(fd)
+
+
+def inodes(loader):
+    """Of the memory of each batch of an epoch."""
+    found = set()
+    for images, _ in loader:
+        fd, _ = images.untyped_storage()._share_fd_cpu_()  # stays the storage's
+        found.add(os.fstat(fd).st_ino)
+    return found
+
+
+def test_epochs_and_loaders_share_files_until_the_last_is_gone(tiny):
+    if not has_leases():
+        pytest.skip("leases: this system grants none on files in memory")
+    gc.collect()
+    n_open = len(os.listdir("/proc/self/fd"))
+    dataset = ImageFolder(str(tiny), v1.Compose([v1.Resize((40, 40)), v1.ToTensor()]))
+    loaders = [
+        dlop.accelerate(DataLoader(dataset, batch_size=2, drop_last=True, num_workers=1))
+        for _ in range(2)
+    ]
+    first = inodes(loaders[0])
+    assert len(dataset) >= 12 and len(first) <= 4
+    for loader in (loaders[0], loaders[1], loaders[0]):
+        assert inodes(loader) <= first
+    del loader, loaders
+    gc.collect()
+    assert memory._spare() is None and len(os.listdir("/proc/self/fd")) <= n_open + 1
 
 
 @pytest.mark.parametrize("persistent", [False, True])

@@ -62,7 +62,11 @@ class Form:
         assert size is not None
         self._sample_shape = job.plan.sample_shape(size)
         self._is_default = job.is_default_collate and is_batched
-        self._pool = memory.Pool(depth + _N_HELD)
+        self._pool = memory.Pool(depth + _N_HELD, job.spare)
+
+    def close(self) -> None:
+        """No batch is in flight any more, and none will be asked for."""
+        self._pool.close()
 
     def allocate(self, n: int) -> memory.Room:
         """Memory for n samples, which nobody else has."""

@@ -80,6 +80,7 @@ class TierAIter(_BaseDataLoaderIter):
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
+            self._form.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # interpreter shutdown

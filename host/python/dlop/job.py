@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import ctypes as C
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import _lib, datasets, plan, probe, report, stock, transforms
+from . import _lib, datasets, memory, plan, probe, report, stock, transforms
 from .transforms import Unmapped
 
 OBSTACLES = (Unmapped, stock.Modified, probe.ProbeFailed, _lib.LibraryError)
@@ -35,6 +36,7 @@ class Job:
     is_default_collate: bool
     is_hwc: bool
     fingerprint: list[Any]
+    spare: memory.Spare  # files in memory that iterators leave to the next
     worker_states: list[tuple[Any, Any, Any]] | None = None
     broken: Callable[[str], None] = field(default=lambda reason: None)
 
@@ -114,6 +116,9 @@ def is_default_collate(loader: Any) -> bool:
     return True
 
 
+_spares: weakref.WeakKeyDictionary[Any, memory.Spare] = weakref.WeakKeyDictionary()
+
+
 def prepare(loader: Any, entry_of: Callable[[datasets.Records], report.Loader]) -> Job:
     """A Job, or one of OBSTACLES."""
     options = _lib.options()
@@ -139,7 +144,14 @@ def prepare(loader: Any, entry_of: Callable[[datasets.Records], report.Loader]) 
         is_default_collate=default,
         is_hwc=is_hwc,
         fingerprint=_fingerprint(loader.dataset),
+        spare=_spare_of(loader),
     )
+
+
+def _spare_of(loader: Any) -> memory.Spare:
+    """The process's spare files, which live as long as some loader."""
+    made = _spares[loader] = memory.spare()
+    return made
 
 
 def _check_environment() -> None:

@@ -8,6 +8,9 @@ there are no leases every batch gets new memory.
 
 The lease is given back at once. Only an open in between would send a signal, and nobody has a name
 of the file to open; the signal is one that is ignored, all the same.
+
+An iterator that ends leaves its files to the next one, of whatever loader, so that a new epoch does
+not begin with new pages; the last loader takes them with it (Spare).
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import math
 import mmap
 import os
 import signal
+import threading
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +81,57 @@ def new_shared(shape: tuple[int, ...], dtype: Any) -> Any:
         os.close(fd)  # the storage has its own
 
 
+class Spare:
+    """Files of iterators that have ended, all of one size. Any thread of the process.
+
+    The collector may end an iterator and its files at once, in any order: files given here may be
+    closed already, or be closed at any moment.
+    """
+
+    def __init__(self) -> None:
+        self._files: list[_File] = []  # given last, last
+        self._lock, self.pid = threading.Lock(), os.getpid()
+
+    def give(self, files: list[_File]) -> None:
+        """Keep these and, up to as many in all, those of the same size that were here."""
+        files = [file for file in files if file.is_open()]
+        if not files or os.getpid() != self.pid:
+            return
+        n_bytes = files[0].n_bytes
+        with self._lock:
+            same = [file for file in self._files if file.n_bytes == n_bytes and file.is_open()]
+            self._files = (same + files)[-max(len(same), len(files)) :]
+
+    def take(self, n_bytes: int) -> _File | None:
+        """A file that nobody has; None where there is none."""
+        if os.getpid() != self.pid:
+            return None
+        with self._lock:
+            for k in range(len(self._files) - 1, -1, -1):
+                if self._files[k].n_bytes == n_bytes and self._files[k].is_free():
+                    return self._files.pop(k)
+        return None
+
+
+_spare: weakref.ref[Spare] | None = None
+
+
+def spare() -> Spare:
+    """The process's own, kept by whoever holds what this returns."""
+    global _spare
+    made = _spare() if _spare is not None else None
+    if made is None or made.pid != os.getpid():
+        made = Spare()
+        _spare = weakref.ref(made)
+    return made
+
+
 class Pool:
     """Shared memory of one iterator's batches. One thread."""
 
-    def __init__(self, n_max: int) -> None:
+    def __init__(self, n_max: int, spare: Spare) -> None:
         """n_max: most files kept, the batches in flight and those that the script still holds."""
-        self._n_max, self._pid = n_max, os.getpid()
+        self._n_max, self._spare, self._pid = n_max, spare, os.getpid()
         self._files: list[_File] = []  # the one handed out longest ago first
         self._is_on = True
         self._n_rooms = 0
@@ -116,10 +166,15 @@ class Pool:
             if self._n_rooms - self._files[0].taken <= _STALE_ROUNDS * self._n_max:
                 return None  # soon free again
             del self._files[0]  # the script keeps it
-        file = _File(n_bytes)
+        file = self._spare.take(n_bytes) or _File(n_bytes)
         self._files.append(file)
         file.taken = self._n_rooms
         return file
+
+    def close(self) -> None:
+        """The iterator has ended and the library writes no more: leave the files to the next."""
+        files, self._files, self._is_on = self._files, [], False
+        self._spare.give(files)
 
 
 class _File:
@@ -155,8 +210,14 @@ class _File:
         finally:
             os.close(fd)
 
+    def is_open(self) -> bool:
+        """Whether it is still of use: not after the collector's visit."""
+        return self.fd >= 0
+
     def is_free(self) -> bool:
         """Whether no process has the file open or mapped, but for this opening and mapping."""
+        if not self.is_open():
+            return False
         try:
             self._lease()
         except OSError:
@@ -169,10 +230,11 @@ class _File:
         fcntl.fcntl(self.fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     def __del__(self, munmap: Any = _libc.munmap, close: Any = os.close) -> None:
-        if self.address:
-            munmap(self.address, self.n_bytes)
-        if self.fd >= 0:
-            close(self.fd)
+        address, fd, self.address, self.fd = self.address, self.fd, 0, -1
+        if address:
+            munmap(address, self.n_bytes)
+        if fd >= 0:
+            close(fd)
 
 
 def _n_bytes(shape: tuple[int, ...], dtype: Any) -> int:
