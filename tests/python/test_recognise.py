@@ -175,6 +175,24 @@ def test_numbers_of_records(tiny):
             records.resolve(bad)
 
 
+@pytest.mark.parametrize("is_subset", [False, True])
+def test_numbers_of_a_batch(tiny, is_subset):
+    """The short way and the one index after the other give the same, wrong indices included."""
+    whole = folder(tiny)
+    dataset = Subset(whole, [7, 3, 5, 0]) if is_subset else whole
+    records = datasets.recognise(dataset)
+    n = len(dataset)
+    for indices in ([], [0], [n - 1, 0, 2], [1, -1], [1, torch.tensor(2)], [n - 1, -n], (3, 2)):
+        made = records.resolve_all(indices)
+        assert type(made) is list and made == [records.resolve(index) for index in indices]
+        assert records.targets(made) == [dataset[int(index)][1] for index in indices]
+    for bad in ([0, n], [0, -n - 1], [True], [1.5], ["a"], [0, None]):
+        with pytest.raises((IndexError, TypeError, ValueError)):
+            records.resolve_all(bad)
+    kept = [2, 1]
+    assert records.resolve_all(kept) is not kept
+
+
 class Derived(ImageFolder):
     pass
 

@@ -90,7 +90,7 @@ class Form:
             images = images[torch.tensor(good)]
             images = images.share_memory_() if self.is_shared else images
             numbers = [numbers[k] for k in good]
-        return Samples(images, [records.target(number) for number in numbers])
+        return Samples(images, records.targets(numbers))
 
     def from_stock(self, wanted: list[Any]) -> Samples:
         """Samples that the script's own code made."""
@@ -101,7 +101,7 @@ class Form:
         if self._is_default and not samples.is_stock:
             targets = _default_targets(samples.targets)
             if self.is_shared:
-                targets = shared(targets)
+                targets = _shared_targets(targets)
             elif self._is_pinned and isinstance(targets, torch.Tensor):
                 targets = targets.pin_memory()
             return [samples.images, targets]
@@ -139,9 +139,16 @@ def _nearest(position: int, good: list[int]) -> int:
 
 
 def _default_targets(targets: list[Any]) -> Any:
-    if all(type(t) is int for t in targets):
+    if {*map(type, targets)} == {int}:
         return torch.tensor(targets)
     return default_collate(tuple(targets))  # strings stay the sequence that they come in
+
+
+def _shared_targets(targets: Any) -> Any:
+    """As shared(); numbers in fewer system calls than the framework's own way takes."""
+    if type(targets) is torch.Tensor:
+        return memory.new_shared(tuple(targets.shape), targets.dtype).copy_(targets)
+    return shared(targets)
 
 
 def shared(data: Any) -> Any:

@@ -50,6 +50,14 @@ class Records:
     starts: list[int]
     resolve: Callable[[Any], int]
     n: int
+    is_plain: bool  # an index from 0 to n - 1 is the record's number
+
+    def resolve_all(self, indices: Sequence[Any]) -> list[int]:
+        """Record numbers of a batch; an exception where the dataset has to answer itself."""
+        is_int = self.is_plain and {*map(type, indices)} == {int}
+        if is_int and min(indices) >= 0 and max(indices) < self.n:
+            return list(indices)
+        return [self.resolve(index) for index in indices]
 
     def base_of(self, record: int) -> tuple[Base, int]:
         k = bisect.bisect_right(self.starts, record) - 1
@@ -58,6 +66,12 @@ class Records:
     def target(self, record: int) -> Any:
         base, number = self.base_of(record)
         return base.targets[number]
+
+    def targets(self, records: list[int]) -> list[Any]:
+        if len(self.bases) > 1:
+            return [self.target(record) for record in records]
+        targets = self.bases[0].targets
+        return [targets[record] for record in records]
 
     def path(self, record: int) -> str:
         base, number = self.base_of(record)
@@ -72,7 +86,7 @@ def recognise(dataset: Any) -> Records:
     n = sum(base.n for base in bases)
     if len({(base.kind, base.mode) for base in bases}) != 1:
         raise Unmapped("datasets of different kinds in one loader")
-    return Records(_name(dataset), bases, starts, resolve, n)
+    return Records(_name(dataset), bases, starts, resolve, n, bases[0].dataset is dataset)
 
 
 def _name(dataset: Any) -> str:

@@ -12,6 +12,7 @@ Not here: what a batch looks like to the script (iterate.py), torch's bookkeepin
 
 from __future__ import annotations
 
+import array
 import ctypes as C
 import os
 import time
@@ -110,8 +111,7 @@ class Engine:
         """Append a batch and submit what can be submitted."""
         entry = Entry(index, stream, [])
         try:
-            resolve = self.records.resolve
-            entry.records = [resolve(i) for i in index] if is_list else [resolve(index)]
+            entry.records = self.records.resolve_all(index if is_list else [index])
         except Exception:  # the dataset's own answer to this index will be asked for
             entry.state = REPLAY
         if self._is_replaying or not 0 < len(entry.records) <= self.max_records:
@@ -135,12 +135,12 @@ class Engine:
         n = len(entry.records)
         if entry.out is None:
             entry.out = self.allocate(n)
-        indices = (C.c_uint64 * n)(*entry.records)
+        indices = array.array("Q", entry.records)
         batch = C.c_void_p()
         status = _lib.lib().dlop_loader_submit(
             self.handle.address,
             entry.stream,
-            indices,
+            indices.buffer_info()[0],
             n,
             entry.out.address,
             entry.out.n_bytes,
