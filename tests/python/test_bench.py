@@ -18,12 +18,13 @@ def run(*arguments):
     return script.run(command, attach=False, cwd=PACKAGE)
 
 
-@pytest.mark.parametrize("pipeline", ["v1", "v2", "v2-tensor"])
+@pytest.mark.parametrize("pipeline", ["v1", "v2", "v2-tensor", "evaluation"])
 def test_result(tiny, pipeline):
-    if pipeline != "v1":
+    if pipeline.startswith("v2"):
         pytest.importorskip("torchvision.transforms.v2", reason="torchvision: v2 came with 0.15")
     child = run(
-        *("--data", tiny, "--limit", 24, "--rounds", 2, "--pipeline", pipeline, "--json", "-"),
+        *("--data", tiny, "--limit", 24, "--rounds", 1 + (pipeline == "v1")),
+        *("--pipeline", pipeline, "--json", "-"),
         *("--seconds", 0),
     )
     assert child.returncode == 0, child.stderr
@@ -36,7 +37,49 @@ def test_result(tiny, pipeline):
     assert result["ratio"]["wall"] > 0 and result["ratio"]["cpu"] > 0
 
 
-@pytest.mark.parametrize("arguments", [(), ("--data", ".", "--cores", "999"), ("--rounds", "0")])
+def test_pictures_in_memory(cifar):
+    arguments = ("--data", cifar, "--pipeline", "cifar", "--limit", 300, "--batch-size", 64)
+    child = run(*arguments, "--rounds", 1, "--seconds", 0, "--json", "-")
+    assert child.returncode == 0, child.stderr
+    result = json.loads(child.stdout)
+    assert result["equal"] is True and result["data"] == {"images": 300, "mean_bytes": 3072}
+
+
+def test_variants_are_dlop_with_one_option_changed(tiny):
+    child = run(
+        *("--data", tiny, "--limit", 16, "--rounds", 1, "--seconds", 0, "--json", "-"),
+        *("--variant", "pipeline=u8-nhwc", "--variant", "batch-size=3"),
+    )
+    assert child.returncode == 0, child.stderr
+    result = json.loads(child.stdout)
+    rows = {one["name"]: one for one in result["contestants"]}
+    assert list(rows) == ["torch", "dlop", "dlop pipeline=u8-nhwc", "dlop batch-size=3"]
+    row = rows["dlop batch-size=3"]
+    assert row["dlop_over"]["wall"] == result["ratio"]["wall"] / row["ratio"]["wall"]
+
+
+def test_a_variant_runs_with_its_option(tmp_path):
+    options = bench_loader._options(
+        ["--data", str(tmp_path), "--variant", "batch-size=3", "--variant", "device=sim"]
+    )
+    own = bench_loader._own(options)
+    assert [(one.batch_size, one.device) for one in own.values()] == [
+        *((32, None), (3, None), (32, "sim"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *((), ("--data", ".", "--cores", "999"), ("--rounds", "0")),
+        ("--data", ".", "--variant", "cores=999"),
+        ("--data", ".", "--variant", "colour=red"),
+        ("--data", ".", "--variant", "pipeline=v3"),
+        ("--data", ".", "--variant", "pipeline=cifar"),
+        ("--data", ".", "--pipeline", "evaluation", "--peers", "dali"),
+        ("--data", ".", "--seconds", "-1"),
+    ],
+)
 def test_wrong_usage(arguments):
     child = run(*arguments)
     assert child.returncode == 2 and child.stdout == "" and child.stderr

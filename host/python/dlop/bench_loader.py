@@ -18,10 +18,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import bench_common, bench_peers, bench_plot, report
+from . import bench_common, bench_peers, bench_pipelines, bench_plot, report
 
 SCHEMA = "dlop.bench.loader/1"
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _N_EQUAL = 256
 _N_MEMORY_BATCHES = 4
 
@@ -30,6 +29,10 @@ _EPILOG = """Examples:
   dlop bench loader --data photos/train --cores 2
   dlop bench loader --peers list
   dlop bench loader --data photos/train --peers dali,spdl --plot loaders.svg
+  dlop bench loader --data photos/train --cores 1 --variant cores=2
+
+A variant is DLOP with one option changed: how it grows with cores, what bytes cost instead of
+floats (pipeline=u8-nhwc), another device.
 
 A peer is another loader, measured where it is installed, in its honest best settings; its draws
 and pixels are its own, and the table says by how much whole pictures differ. A name with a dot is
@@ -54,9 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=32, help="images of a batch (32)")
     parser.add_argument(
         *("--pipeline",),
-        choices=("v1", "v2", "v2-tensor"),
+        choices=tuple(bench_pipelines.PIPELINES),
         default="v1",
-        help="the script's transforms (v1)",
+        help="what the script does (v1); cifar takes a folder in CIFAR-10's form",
     )
     parser.add_argument("--device", help="devices, as for dlop run (DLOP_DEVICE, or auto)")
     parser.add_argument("--json", metavar="FILE", help="write the result; - is standard output")
@@ -93,6 +96,14 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     )
     add_options(parser)
     parser.add_argument(
+        "--variant",
+        type=_variant,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="DLOP once more with another pipeline, cores, batch-size or device; repeatable",
+    )
+    parser.add_argument(
         "--peers",
         type=lambda text: [name for name in text.split(",") if name],
         default=[],
@@ -103,55 +114,39 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     if options.peers != ["list"]:
         check_options(parser, options)
         bench_peers.check_names(parser, options.peers)
+        _check_own(parser, options)
     return options
 
 
-def _transform(pipeline: str) -> Any:
-    import torch
-
-    if pipeline == "v1":
-        from torchvision import transforms as v1
-
-        parts = [v1.RandomResizedCrop(224), v1.RandomHorizontalFlip()]
-        return v1.Compose([*parts, v1.ToTensor(), v1.Normalize(_MEAN, _STD)])
-    from torchvision.transforms import v2
-
-    crop, flip = v2.RandomResizedCrop(224, antialias=True), v2.RandomHorizontalFlip()
-    tail = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(_MEAN, _STD)]
-    if pipeline == "v2":
-        return v2.Compose([crop, flip, v2.ToImage(), *tail])
-    return v2.Compose([crop, flip, *tail])
+def _variant(text: str) -> tuple[str, Any]:
+    """Name of an option as in its namespace, and its value."""
+    name, _, value = text.partition("=")
+    kinds = {"pipeline": str, "device": str, "cores": int, "batch-size": int}
+    if name not in kinds or not value:
+        raise argparse.ArgumentTypeError(f"one of {', '.join(kinds)}, and a value: cores=2")
+    if name == "pipeline" and value not in bench_pipelines.PIPELINES:
+        raise argparse.ArgumentTypeError(f"no pipeline is called {value}")
+    return name.replace("-", "_"), kinds[name](value)
 
 
-def open_dataset(options: argparse.Namespace) -> Any:
-    """Photographs and pipeline as a script would have them."""
-    import functools
-
-    from torch.utils.data import Subset
-    from torchvision.datasets import ImageFolder
-
-    keywords = {}
-    if options.pipeline == "v2-tensor":
-        from torchvision.io import ImageReadMode, read_image
-
-        keywords["loader"] = functools.partial(read_image, mode=ImageReadMode.RGB)
-    dataset = ImageFolder(options.data, _transform(options.pipeline), **keywords)
-    n = min(options.limit or len(dataset), len(dataset))
-    step = len(dataset) / n  # spread over the classes
-    return Subset(dataset, [int(k * step) for k in range(n)]) if n < len(dataset) else dataset
+def _check_own(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with wrong usage where peers or variants do not go with the other options."""
+    table, pipeline = bench_pipelines.PIPELINES, options.pipeline
+    if options.peers and pipeline not in ("v1", "v2", "v2-tensor"):
+        parser.error(f"--peers: they have nothing to compare with --pipeline {pipeline}")
+    for other in _own(options).values():
+        check_options(parser, other)
+        if (table[other.pipeline].dataset == "cifar") != (table[pipeline].dataset == "cifar"):
+            parser.error("--variant pipeline: the data are of another kind")
 
 
-def open_loader(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> Any:
-    """The script's DataLoader, or the same one attached to DLOP."""
-    from torch.utils.data import DataLoader
-
-    from .hook import accelerate
-
-    report.is_quiet = True
-    loader = DataLoader(
-        dataset, batch_size=options.batch_size, shuffle=True, num_workers=options.cores
-    )
-    return accelerate(loader) if is_dlop else loader
+def _own(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
+    """DLOP and its variants by the names of their rows, with their options."""
+    made = {"dlop": options}
+    for name, value in options.variant:
+        changed = argparse.Namespace(**{**vars(options), name: value})
+        made[f"dlop {name.replace('_', '-')}={value}"] = changed
+    return made
 
 
 def measure(batches: Any, options: argparse.Namespace) -> dict[str, float]:
@@ -201,7 +196,7 @@ def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[st
     torch.manual_seed(7)
     digest = hashlib.sha256()
     tier = ""
-    loader = open_loader(dataset, options, is_dlop)
+    loader = bench_pipelines.open_loader(dataset, options, is_dlop)
     for images, targets in loader:
         form = (images.dtype, images.shape, images.stride(), targets.dtype, images.is_shared())
         digest.update(repr(form).encode())
@@ -213,7 +208,8 @@ def _digest(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> list[st
     return [digest.hexdigest(), tier]
 
 
-def _contestant(name: str, device: str, runs: list[dict[str, float]]) -> dict[str, Any]:
+def _contestant(name: str, options: Any, runs: list[dict[str, float]]) -> dict[str, Any]:
+    device = (options.device or os.environ.get("DLOP_DEVICE", "auto")) if options else "cpu"
     medians = bench_common.medians(runs)
     medians["rss_peak_bytes"] = int(max(run["rss_peak_bytes"] for run in runs))
     medians["epochs"] = int(medians["epochs"])
@@ -231,7 +227,7 @@ def _ratio(sequence: list[str], runs: list[Any], name: str) -> dict[str, float]:
 def check_equal(options: argparse.Namespace, n: int, cores: list[int]) -> bool:
     """Whether both give the same bits on some of the photographs."""
     few = argparse.Namespace(**{**vars(options), "limit": min(n, _N_EQUAL)})
-    small = open_dataset(few)
+    small = bench_pipelines.open_dataset(few)
     wanted = bench_common.in_child(lambda: _digest(small, few, False), cores)
     made = bench_common.in_child(lambda: _digest(small, few, True), cores)
     if made[1] != "A: ":
@@ -239,54 +235,66 @@ def check_equal(options: argparse.Namespace, n: int, cores: list[int]) -> bool:
     return wanted[0] == made[0]
 
 
-def _measure_own(dataset: Any, options: Any, is_dlop: bool, cores: list[int]) -> dict[str, float]:
-    return bench_common.in_child(
-        lambda: measure(open_loader(dataset, options, is_dlop), options), cores
-    )
+def _measure_own(options: Any, is_dlop: bool) -> dict[str, float]:
+    """One run of the script's own loader or of DLOP. It opens the data anew, with its options."""
+
+    def run() -> dict[str, float]:
+        name_device(options)
+        dataset = bench_pipelines.open_dataset(options)
+        return measure(bench_pipelines.open_loader(dataset, options, is_dlop), options)
+
+    return bench_common.in_child(run, bench_common.pinned_cores(options.cores))
 
 
-def _rows(others: bench_peers.Peers, sequence: list[str], runs: list[Any]) -> tuple[Any, Any]:
+def _rows(
+    own: dict[str, Any], others: bench_peers.Peers, sequence: list[str], runs: list[Any]
+) -> tuple[Any, Any]:
     """One row per contestant that did not fail, and DLOP's ratio to the reference."""
-    made = [name for name in ("torch", "dlop", *others.names) if name not in others.failed]
+    made = [name for name in ("torch", *own, *others.names) if name not in others.failed]
     ratio = {name: _ratio(sequence, runs, name) for name in made[1:]}
     contestants = []
     for name in made:
-        device = os.environ.get("DLOP_DEVICE", "auto") if name == "dlop" else "cpu"
         mine = [run for who, run in zip(sequence, runs) if who == name]
-        contestants.append({**_contestant(name, device, mine), **others.facts(name)})
-        if name in others.names:
+        contestants.append({**_contestant(name, own.get(name), mine), **others.facts(name)})
+        if name not in ("torch", "dlop"):
             contestants[-1]["ratio"] = ratio[name]
             over = {key: ratio["dlop"][key] / ratio[name][key] for key in ("wall", "cpu")}
             contestants[-1]["dlop_over"] = over
     return contestants, ratio["dlop"]
 
 
+def _check_all(own: dict[str, argparse.Namespace], n: int) -> bool:
+    """Whether DLOP's batches equal the DataLoader's, in each pipeline that is measured."""
+    pipelines = {one.pipeline: one for one in own.values()}
+    equal = [
+        check_equal(one, n, bench_common.pinned_cores(one.cores)) for one in pipelines.values()
+    ]
+    return all(equal)
+
+
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; the result has the form of SCHEMA."""
     cores = bench_common.pinned_cores(options.cores)
-    dataset = open_dataset(options)
-    samples = samples_of(dataset)
-    is_equal = check_equal(options, len(dataset), cores)
+    dataset, own = bench_pipelines.open_dataset(options), _own(options)
+    samples = bench_pipelines.samples_of(dataset)
+    is_equal = _check_all(own, len(dataset))
     with bench_peers.Peers(options, samples, cores) as others:
-        names = ["torch", "dlop", *others.names]
+        names = ["torch", *own, *others.names]
         sequence, runs = bench_common.order(names, options.rounds), []
         progress = bench_common.Progress(len(sequence))
         for name in sequence:
             run = None
-            if name in ("torch", "dlop"):
-                run = _measure_own(dataset, options, name == "dlop", cores)
+            if name == "torch" or name in own:
+                run = _measure_own(own.get(name, options), name in own)
             elif name not in others.failed:
                 run = others.measure(name, lambda epochs: measure(epochs, options))
             runs.append(run)
             progress.step(f"{name} {run['images_per_s']:.1f} images/s" if run else f"{name} failed")
         progress.close()
-    contestants, ratio = _rows(others, sequence, runs)
+    contestants, ratio = _rows(own, others, sequence, runs)
     return {
         "schema": SCHEMA,
-        "data": {
-            "images": len(dataset),
-            "mean_bytes": round(sum(os.path.getsize(path) for path, _ in samples) / len(samples)),
-        },
+        "data": {"images": len(dataset), "mean_bytes": bench_pipelines.mean_bytes(dataset)},
         "cores": options.cores,
         "rounds": options.rounds,
         "batch_size": options.batch_size,
@@ -298,13 +306,6 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         "equal": is_equal,
         "machine": bench_common.machine(("torch", "torchvision", "pillow")),
     }
-
-
-def samples_of(dataset: Any) -> list[tuple[str, int]]:
-    """Path and class of each record of open_dataset."""
-    inner = getattr(dataset, "dataset", dataset)
-    indices = getattr(dataset, "indices", range(len(inner)))
-    return [inner.samples[k] for k in indices]
 
 
 def show(result: dict[str, Any]) -> None:
@@ -337,7 +338,8 @@ def main(arguments: list[str] | None = None) -> int:
         result = bench(options)
         bench_common.write_result(result, options.json, show)
         if options.plot:
-            title = f"RandomResizedCrop(224), flip, normalise, {result['cores']} core(s)"
+            title = bench_pipelines.PIPELINES[result["pipeline"]].title
+            title = f"{title}, {result['cores']} core(s)"
             bench_plot.write_contestants(options.plot, title, result["contestants"])
         return 0 if result["equal"] else 1
 

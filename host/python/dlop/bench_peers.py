@@ -135,10 +135,14 @@ def show(result: dict[str, Any]) -> None:
     """What the table says of peers: DLOP's lead over each, their pixels, and who failed."""
     for one in result["contestants"]:
         if "dlop_over" in one:
-            over, pixels = one["dlop_over"], one["pixels"]
+            over, pixels = one["dlop_over"], one.get("pixels")
             print(
-                f"{'dlop over ' + one['name']:32}{over['wall']:6.2f} wall{over['cpu']:6.2f} CPU; "
-                f"levels apart: mean {pixels['mean']}, at most {pixels['max']}"
+                f"{'dlop over ' + one['name']:32}{over['wall']:6.2f} wall{over['cpu']:6.2f} CPU"
+                + (
+                    f"; levels apart: mean {pixels['mean']}, at most {pixels['max']}"
+                    if pixels
+                    else ""
+                )
             )
     for name, reason in result["failed"].items():
         print(f"{name}: no figures, {reason}")

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import bench_common, bench_loader, bench_plot
+from . import bench_common, bench_loader, bench_pipelines, bench_plot
 
 SCHEMA = "dlop.bench.train/1"
 _NAMES = ("torch", "dlop")
@@ -71,7 +71,7 @@ def _measure(dataset: Any, options: argparse.Namespace, is_dlop: bool, step_s: f
 
     torch.set_num_threads(options.cores)
     torch.manual_seed(1)
-    loader = bench_loader.open_loader(dataset, options, is_dlop)
+    loader = bench_pipelines.open_loader(dataset, options, is_dlop)
     return epoch_s(lambda: (images for images, _ in loader), step_s, options.seconds)
 
 
@@ -98,7 +98,7 @@ def row(name: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; the result has the form of SCHEMA."""
     cores = bench_common.pinned_cores(options.cores)
-    dataset = bench_loader.open_dataset(options)
+    dataset = bench_pipelines.open_dataset(options)
     is_equal = bench_loader.check_equal(options, len(dataset), cores)
     n_batches = -(-len(dataset) // options.batch_size)
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in _NAMES}
