@@ -254,17 +254,18 @@ static void use_neon(struct dlop_cpu_steps *steps)
 
 /* In order of preference, the best last. */
 static const struct {
+    const char *name;
     u32 bit, base; /* base: another level's bit that must be set, too */
     void (*use)(struct dlop_cpu_steps *steps);
     u32 (*is_there)(void); /* null: always */
 } levels[] = {
-    {DLOP_CPU_PLAIN_C, 0, use_plain, NULL},
+    {"plain C", DLOP_CPU_PLAIN_C, 0, use_plain, NULL},
 #if HAS_AVX2
-    {DLOP_CPU_AVX2, 0, use_avx2, has_avx2},
-    {DLOP_CPU_AVX512, DLOP_CPU_AVX2, use_avx512, has_avx512},
+    {"avx2", DLOP_CPU_AVX2, 0, use_avx2, has_avx2},
+    {"avx512", DLOP_CPU_AVX512, DLOP_CPU_AVX2, use_avx512, has_avx512},
 #endif
 #if HAS_NEON
-    {DLOP_CPU_NEON, 0, use_neon, NULL}, /* every AArch64 processor has it */
+    {"neon", DLOP_CPU_NEON, 0, use_neon, NULL}, /* every AArch64 processor has it */
 #endif
 };
 
@@ -290,4 +291,12 @@ u32 dlop_cpu_steps_usable(void)
             usable |= levels[i].bit;
     }
     return usable;
+}
+
+const char *dlop_cpu_steps_level(u32 i, u32 *vector_mask_out)
+{
+    if (i >= sizeof(levels) / sizeof(levels[0]))
+        return NULL;
+    *vector_mask_out = levels[i].bit | levels[i].base;
+    return levels[i].name;
 }

@@ -72,4 +72,8 @@ void dlop_cpu_steps_init(u32 vector_mask, struct dlop_cpu_steps *steps_out);
 /* The vector_mask bits that have code here and can run on this processor. */
 u32 dlop_cpu_steps_usable(void);
 
+/* Name of the i-th level of replacements that this build has, or null past the last, and the
+ * vector_mask that allows it and what it stands on, but nothing better. Any thread. */
+const char *dlop_cpu_steps_level(u32 i, u32 *vector_mask_out);
+
 #endif
