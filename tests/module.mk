@@ -58,7 +58,9 @@ TEST_LIBS_tests/unit/test_devices := $(B)/libdlop.a
 
 # Programs that time parts of the library; not tests.
 TEST_LIBS_tests/bench/decode_bench := -lturbojpeg -ljpeg
+TEST_LIBS_tests/bench/split_bench := $(B)/libdlop.a -ljpeg
 TEST_LIBS_tests/bench/card_model := -ljansson
+$(B)/tests/bench/split_bench: $(B)/tests/driver/large.o
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(TEST_LIBS_tests/bench/$*) $(LDLIBS)

@@ -50,7 +50,8 @@ void dlop_cpu_jpeg_close(struct dlop_cpu_jpeg **jpeg)
     if (*jpeg == NULL)
         return;
     for (u32 i = 0; i < DLOP_JPEG_MAX_COMPONENTS; i++)
-        free((*jpeg)->plane[i].memory);
+        free((*jpeg)->planes[i]);
+    free((*jpeg)->split);
     free((*jpeg)->rows);
     free(*jpeg);
     *jpeg = NULL;
@@ -76,8 +77,9 @@ static dlop_status plan_plane(struct dlop_cpu_jpeg *jpeg, u32 c)
     /* The rows of a block shall not all fall into one set of the cache. */
     if (plane->stride_bytes % 1024 == 0)
         plane->stride_bytes += ALIGNMENT;
-    status = grow(&plane->memory, &plane->capacity_bytes, plane->stride_bytes * plane->height);
-    plane->samples = plane->memory + DLOP_CPU_PLANE_MARGIN;
+    status = grow(&jpeg->planes[c], &jpeg->planes_capacity_bytes[c],
+                  plane->stride_bytes * plane->height);
+    plane->samples = jpeg->planes[c] + DLOP_CPU_PLANE_MARGIN;
     return status;
 }
 
@@ -96,6 +98,18 @@ static dlop_status plan_frame(struct dlop_cpu_jpeg *jpeg, const struct dlop_jpeg
     /* Twice the samples that lead to the row: one more on each side. */
     jpeg->row_bytes =
         align_up((size_t)jpeg->rect.width + 4 + (size_t)2 * DLOP_CPU_STEP_SLACK_BYTES);
+    return grow(&jpeg->rows, &jpeg->rows_capacity_bytes,
+                jpeg->row_bytes * DLOP_JPEG_MAX_COMPONENTS);
+}
+
+dlop_status dlop_cpu_jpeg_share(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_jpeg *leader)
+{
+    jpeg->geometry = leader->geometry;
+    jpeg->range = leader->range;
+    jpeg->rect = leader->rect;
+    jpeg->colour = leader->colour;
+    memcpy(jpeg->plane, leader->plane, sizeof(jpeg->plane));
+    jpeg->row_bytes = leader->row_bytes;
     return grow(&jpeg->rows, &jpeg->rows_capacity_bytes,
                 jpeg->row_bytes * DLOP_JPEG_MAX_COMPONENTS);
 }
@@ -119,16 +133,29 @@ static void repeat_edges(struct dlop_cpu_jpeg *jpeg, u32 c)
     }
 }
 
+/* The planned scan by this thread alone. */
+static dlop_status decode_scan(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps)
+{
+    const struct dlop_cpu_entry start = {0};
+    dlop_status status = dlop_cpu_scan_enter(jpeg, steps, &start);
+
+    return status != DLOP_OK ? status : dlop_cpu_scan_run(jpeg, steps, jpeg->plan.end_mcu);
+}
+
 static dlop_status decode_scans(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
-                                const struct dlop_jpeg_frame *frame)
+                                const struct dlop_jpeg_frame *frame, bool is_split)
 {
     dlop_status status = DLOP_OK;
 
     jpeg->n_blocks = 0;
     for (u32 i = 0; i < frame->n_components; i++)
         dlop_cpu_quant_init(steps, frame->quant[frame->component[i].quant], &jpeg->quant[i]);
-    for (u32 i = 0; i < frame->n_scans && status == DLOP_OK; i++)
-        status = dlop_cpu_jpeg_scan(jpeg, steps, frame, &frame->scan[i]);
+    for (u32 i = 0; i < frame->n_scans && status == DLOP_OK; i++) {
+        status = dlop_cpu_scan_plan(jpeg, steps, frame, &frame->scan[i]);
+        if (status != DLOP_OK || jpeg->plan.end_mcu == 0)
+            continue;
+        status = is_split ? dlop_cpu_jpeg_split(jpeg, steps) : decode_scan(jpeg, steps);
+    }
     return status;
 }
 
@@ -156,13 +183,15 @@ dlop_status dlop_cpu_jpeg_decode(struct dlop_cpu_jpeg *jpeg, const struct dlop_c
     status = plan_frame(jpeg, frame);
     if (status != DLOP_OK)
         return status;
-    status = decode_scans(jpeg, steps, frame);
+    status = jpeg->team ? decode_scans(jpeg, steps, frame, true) : DLOP_AGAIN;
+    if (status != DLOP_OK)
+        status = decode_scans(jpeg, steps, frame, false);
     if (status != DLOP_OK) {
         /* Replacements may refuse more than they must and say less: the reference decides. */
         struct dlop_cpu_steps reference;
 
         dlop_cpu_steps_init(0, &reference);
-        status = decode_scans(jpeg, &reference, frame);
+        status = decode_scans(jpeg, &reference, frame, false);
     }
     if (status != DLOP_OK)
         return status;

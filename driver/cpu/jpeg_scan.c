@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "driver/cpu/jpeg_internal.h"
-#include "hw/core/upsample.h"
 
 /* Move what is not consumed to the front and unstuff more behind it. DLOP_OK; DLOP_ERR_TRUNCATED:
  * the segment has no more. */
@@ -24,6 +23,8 @@ static dlop_status feed(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps 
 
     if (source->end != DLOP_AGAIN)
         return DLOP_ERR_TRUNCATED;
+    if (source->position_bytes < source->mark_bytes)
+        stop_bytes = dlop_min_u32(stop_bytes, source->mark_bytes);
     memmove(jpeg->segment, jpeg->segment + n_consumed, n_kept);
     /* Never between a 0xFF and its zero. */
     while (stop_bytes < source->n_bytes && source->bytes[stop_bytes - 1] == 0xff)
@@ -35,6 +36,9 @@ static dlop_status feed(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps 
     if (source->end == DLOP_END && stop_bytes < source->n_bytes)
         source->end = DLOP_AGAIN;
     scan->n_segment_bytes = n_kept + n_new;
+    source->n_dropped += n_consumed;
+    if (source->position_bytes == source->mark_bytes)
+        source->mark_unstuffed = source->n_dropped + scan->n_segment_bytes;
     scan->limit = jpeg->segment + scan->n_segment_bytes;
     if (source->end == DLOP_AGAIN) {
         scan->limit -= DLOP_CPU_SEGMENT_SLACK_BYTES;
@@ -52,38 +56,138 @@ static s64 bits_left(const struct dlop_cpu_scan *scan)
     return 8 * (s64)scan->n_segment_bytes - (s64)dlop_cpu_bits_position(scan);
 }
 
-/* Begin the scan's first segment, or go from one whose MCUs are all decoded to the next. */
-static dlop_status next_segment(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
-                                bool is_first)
+/* Begin to read at source->position_bytes, with all predictions as they are. */
+static dlop_status begin_segment(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps)
+{
+    struct dlop_cpu_source *source = &jpeg->source;
+
+    jpeg->scan.n_segment_bytes = 0;
+    jpeg->scan.bits = (struct dlop_cpu_bits){.next = jpeg->segment};
+    source->end = DLOP_AGAIN;
+    source->n_dropped = 0;
+    source->mark_bytes = DLOP_CPU_NO_MARK;
+    source->mark_unstuffed = UINT64_MAX;
+    source->place_bytes = source->position_bytes;
+    source->place_unstuffed = 0;
+    return feed(jpeg, steps);
+}
+
+dlop_status dlop_cpu_scan_end_segment(struct dlop_cpu_jpeg *jpeg,
+                                      const struct dlop_cpu_steps *steps, u32 *next_bytes_out)
 {
     struct dlop_cpu_source *source = &jpeg->source;
     struct dlop_cpu_scan *scan = &jpeg->scan;
 
-    if (!is_first) {
-        /* What is left over now may be a whole feed, and another does not fit behind that. */
-        if (bits_left(scan) > 7)
-            return DLOP_ERR_BAD_DATA;
-        if (source->end == DLOP_AGAIN) {
-            dlop_status status = feed(jpeg, steps);
-            if (status != DLOP_OK)
-                return status;
-        }
-        if (bits_left(scan) > 7)
-            return DLOP_ERR_BAD_DATA;
-        if (source->end != DLOP_OK)
-            return DLOP_ERR_TRUNCATED;
+    /* What is left over now may be a whole feed, and another does not fit behind that. */
+    if (bits_left(scan) > 7)
+        return DLOP_ERR_BAD_DATA;
+    if (source->end == DLOP_AGAIN) {
+        dlop_status status = feed(jpeg, steps);
+        if (status != DLOP_OK)
+            return status;
     }
-    memset(scan->dc_pred, 0, sizeof(scan->dc_pred));
-    scan->n_segment_bytes = 0;
-    scan->bits = (struct dlop_cpu_bits){.next = jpeg->segment};
-    source->end = DLOP_AGAIN;
-    source->n_mcus_left = source->restart_interval ? source->restart_interval : UINT32_MAX;
-    return feed(jpeg, steps);
+    if (bits_left(scan) > 7)
+        return DLOP_ERR_BAD_DATA;
+    if (source->end != DLOP_OK)
+        return DLOP_ERR_TRUNCATED;
+    *next_bytes_out = source->position_bytes;
+    return DLOP_OK;
 }
 
-/* Run over n_mcus MCUs, segment by segment; run: steps->decode_mcus or steps->skip_mcus. */
+/* Go from a segment whose MCUs are all decoded to the next. */
+static dlop_status next_segment(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps)
+{
+    u32 next_bytes;
+    dlop_status status = dlop_cpu_scan_end_segment(jpeg, steps, &next_bytes);
+
+    if (status != DLOP_OK)
+        return status;
+    memset(jpeg->scan.dc_pred, 0, sizeof(jpeg->scan.dc_pred));
+    jpeg->source.n_mcus_left = jpeg->source.restart_interval;
+    return begin_segment(jpeg, steps);
+}
+
+dlop_status dlop_cpu_scan_enter(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
+                                const struct dlop_cpu_entry *entry)
+{
+    const struct dlop_jpeg_scan *scan = &jpeg->plan.scan;
+    u32 interval = scan->restart_interval;
+    dlop_status status;
+
+    jpeg->source = (struct dlop_cpu_source){
+        .bytes = jpeg->plan.bytes,
+        .n_bytes = scan->end_bytes - scan->begin_bytes,
+        .position_bytes = entry->byte,
+        .next_rst = interval ? entry->mcu / interval & 7 : 0,
+        .restart_interval = interval,
+        .n_mcus_left = interval ? interval - entry->mcu % interval : UINT32_MAX,
+        .mcu = entry->mcu,
+    };
+    if (entry->byte > jpeg->source.n_bytes || entry->bit > 7)
+        return DLOP_ERR_BAD_DATA;
+    memcpy(jpeg->scan.dc_pred, entry->dc_pred, sizeof(entry->dc_pred));
+    jpeg->scan.segment = jpeg->segment;
+    jpeg->scan.status = DLOP_OK;
+    status = begin_segment(jpeg, steps);
+    if (status == DLOP_OK && entry->bit > 0)
+        dlop_cpu_bits_seek(&jpeg->scan, entry->bit);
+    return status;
+}
+
+/* ---- places -------------------------------------------------------------------------------------
+ */
+
+void dlop_cpu_scan_mark(struct dlop_cpu_jpeg *jpeg, u32 mark_bytes)
+{
+    struct dlop_cpu_source *source = &jpeg->source;
+
+    source->mark_bytes = mark_bytes;
+    source->mark_unstuffed = UINT64_MAX;
+    if (source->position_bytes < mark_bytes)
+        return;
+    /* It is unstuffed already: count back from the end of what is. */
+    source->mark_unstuffed = source->n_dropped + jpeg->scan.n_segment_bytes;
+    for (u32 at = source->position_bytes; at > mark_bytes; source->mark_unstuffed--)
+        at -= at >= 2 && source->bytes[at - 1] == 0 && source->bytes[at - 2] == 0xff ? 2 : 1;
+}
+
+static u64 position_unstuffed(const struct dlop_cpu_jpeg *jpeg)
+{
+    return jpeg->source.n_dropped + dlop_cpu_bits_position(&jpeg->scan) / 8;
+}
+
+bool dlop_cpu_scan_is_at_mark(const struct dlop_cpu_jpeg *jpeg)
+{
+    /* The second is never so near to its largest value. */
+    return jpeg->source.mark_unstuffed <= position_unstuffed(jpeg);
+}
+
+void dlop_cpu_scan_leave(struct dlop_cpu_jpeg *jpeg, struct dlop_cpu_entry *entry_out)
+{
+    struct dlop_cpu_source *source = &jpeg->source;
+    u64 here = position_unstuffed(jpeg);
+
+    if (source->mark_unstuffed <= here && source->place_unstuffed < source->mark_unstuffed) {
+        source->place_unstuffed = source->mark_unstuffed;
+        source->place_bytes = source->mark_bytes;
+    }
+    for (; source->place_unstuffed < here; source->place_unstuffed++)
+        source->place_bytes +=
+            source->place_bytes < source->n_bytes && source->bytes[source->place_bytes] == 0xff ? 2
+                                                                                                : 1;
+    entry_out->mcu = source->mcu;
+    entry_out->byte = source->place_bytes;
+    entry_out->bit = (u32)(dlop_cpu_bits_position(&jpeg->scan) % 8);
+    memcpy(entry_out->dc_pred, jpeg->scan.dc_pred, sizeof(entry_out->dc_pred));
+}
+
+/* ---- runs of MCUs -------------------------------------------------------------------------------
+ */
+
+/* Run over n_mcus MCUs, segment by segment, or to the mark; run: steps->decode_mcus or
+ * steps->skip_mcus. */
 static dlop_status run_over(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
-                            u32 (*run)(struct dlop_cpu_scan *scan, u32 n_mcus), u64 n_mcus)
+                            u32 (*run)(struct dlop_cpu_scan *scan, u32 n_mcus), u32 n_mcus)
 {
     struct dlop_cpu_source *source = &jpeg->source;
     struct dlop_cpu_scan *scan = &jpeg->scan;
@@ -93,12 +197,18 @@ static dlop_status run_over(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_st
         u32 n, n_done;
 
         if (source->n_mcus_left == 0) {
-            status = next_segment(jpeg, steps, false);
+            status = next_segment(jpeg, steps);
             continue;
         }
-        n = n_mcus < source->n_mcus_left ? (u32)n_mcus : source->n_mcus_left;
+        n = dlop_min_u32(n_mcus, source->n_mcus_left);
+        if (source->mark_unstuffed != UINT64_MAX) {
+            if (dlop_cpu_scan_is_at_mark(jpeg))
+                break;
+            n = 1;
+        }
         n_done = run(scan, n);
         n_mcus -= n_done;
+        source->mcu += n_done;
         source->n_mcus_left -= n_done;
         status = scan->status;
         if (status == DLOP_OK && bits_left(scan) < 0)
@@ -107,6 +217,12 @@ static dlop_status run_over(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_st
             status = feed(jpeg, steps);
     }
     return status;
+}
+
+dlop_status dlop_cpu_scan_pass(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
+                               u32 n_mcus)
+{
+    return run_over(jpeg, steps, steps->skip_mcus, n_mcus);
 }
 
 /* Fill the blocks of one MCU of the scan. */
@@ -141,9 +257,10 @@ static dlop_status plan_blocks(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu
     return DLOP_OK;
 }
 
-/* Point the scan's blocks at the first MCU of row mcu_y of the region. */
-static void place_blocks(struct dlop_cpu_jpeg *jpeg, const struct dlop_jpeg_scan *scan, u32 mcu_y)
+/* Point the scan's blocks at MCU (mcu_x, mcu_y), which is in the region. */
+static void place_blocks(struct dlop_cpu_jpeg *jpeg, u32 mcu_x, u32 mcu_y)
 {
+    const struct dlop_jpeg_scan *scan = &jpeg->plan.scan;
     struct dlop_cpu_block *block = jpeg->scan.block;
 
     for (u32 i = 0; i < scan->n_components; i++) {
@@ -155,10 +272,11 @@ static void place_blocks(struct dlop_cpu_jpeg *jpeg, const struct dlop_jpeg_scan
 
         for (u32 y = 0; y < n_y; y++) {
             size_t row = (size_t)DLOP_BLOCK_SIDE * ((size_t)mcu_y * n_y + y) - plane->y_first;
+            size_t column = (size_t)DLOP_BLOCK_SIDE * mcu_x * n_x - plane->x_first;
 
             for (u32 x = 0; x < n_x; x++, block++)
-                block->samples =
-                    plane->samples + row * plane->stride_bytes + (size_t)DLOP_BLOCK_SIDE * x;
+                block->samples = plane->samples + row * plane->stride_bytes + column +
+                                 (size_t)DLOP_BLOCK_SIDE * x;
         }
     }
 }
@@ -183,34 +301,46 @@ static struct dlop_mcu_range range_of_scan(const struct dlop_cpu_jpeg *jpeg,
     };
 }
 
-dlop_status dlop_cpu_jpeg_scan(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
+dlop_status dlop_cpu_scan_plan(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
                                const struct dlop_jpeg_frame *frame,
                                const struct dlop_jpeg_scan *scan)
 {
-    u32 n_x, n_kept;
-    struct dlop_mcu_range range = range_of_scan(jpeg, scan, &n_x);
-    u64 n_skipped = (u64)range.y_begin * n_x + range.x_begin;
-    dlop_status status = plan_blocks(jpeg, steps, frame, scan);
+    struct dlop_cpu_scan_plan *plan = &jpeg->plan;
+    const struct dlop_mcu_range *range = &plan->range;
 
-    if (status != DLOP_OK || range.x_begin >= range.x_end || range.y_begin >= range.y_end)
-        return status;
-    jpeg->source = (struct dlop_cpu_source){
-        .bytes = (const u8 *)frame + scan->begin_bytes,
-        .n_bytes = scan->end_bytes - scan->begin_bytes,
-        .restart_interval = scan->restart_interval,
-    };
-    jpeg->scan.segment = jpeg->segment;
-    jpeg->scan.status = DLOP_OK;
-    n_kept = range.x_end - range.x_begin;
-    status = next_segment(jpeg, steps, true);
-    for (u32 y = range.y_begin; y < range.y_end && status == DLOP_OK; y++) {
-        status = run_over(jpeg, steps, steps->skip_mcus, n_skipped);
-        if (status != DLOP_OK)
-            break;
-        place_blocks(jpeg, scan, y);
-        status = run_over(jpeg, steps, steps->decode_mcus, n_kept);
-        n_skipped = n_x - n_kept;
-        jpeg->n_blocks += n_kept * jpeg->scan.n_blocks;
+    plan->scan = *scan;
+    plan->bytes = (const u8 *)frame + scan->begin_bytes;
+    plan->range = range_of_scan(jpeg, scan, &plan->n_x);
+    plan->end_mcu = range->x_begin < range->x_end && range->y_begin < range->y_end
+                        ? (range->y_end - 1) * plan->n_x + range->x_end
+                        : 0;
+    return plan_blocks(jpeg, steps, frame, scan);
+}
+
+dlop_status dlop_cpu_scan_run(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
+                              u32 stop_mcu)
+{
+    const struct dlop_cpu_scan_plan *plan = &jpeg->plan;
+    const struct dlop_mcu_range *range = &plan->range;
+    const u32 n_x = plan->n_x;
+    dlop_status status = DLOP_OK;
+
+    while (status == DLOP_OK && jpeg->source.mcu < stop_mcu && !dlop_cpu_scan_is_at_mark(jpeg)) {
+        u32 begin = jpeg->source.mcu, x = begin % n_x, y = begin / n_x, end;
+
+        if (y >= range->y_begin && x >= range->x_begin && x < range->x_end) {
+            end = dlop_min_u32(y * n_x + range->x_end, stop_mcu);
+            place_blocks(jpeg, x, y);
+            status = run_over(jpeg, steps, steps->decode_mcus, end - begin);
+            jpeg->n_blocks += (jpeg->source.mcu - begin) * jpeg->scan.n_blocks;
+            continue;
+        }
+        if (y < range->y_begin)
+            y = range->y_begin;
+        else if (x >= range->x_end)
+            y++;
+        end = dlop_min_u32(y * n_x + range->x_begin, stop_mcu);
+        status = dlop_cpu_scan_pass(jpeg, steps, end - begin);
     }
     return status;
 }

@@ -3,6 +3,7 @@
 LIB_SRCS += driver/cpu/steps.c
 LIB_SRCS += driver/cpu/jpeg.c driver/cpu/jpeg_row.c driver/cpu/jpeg_scan.c driver/cpu/jpeg_tables.c
 LIB_SRCS += driver/cpu/entropy.c driver/cpu/idct.c driver/cpu/upsample.c driver/cpu/colour.c
+LIB_SRCS += driver/cpu/jpeg_split.c driver/cpu/team.c driver/cpu/order.c
 LIB_SRCS += driver/cpu/device.c driver/cpu/pool.c driver/cpu/worker.c driver/cpu/affinity.c
 LIB_SRCS += driver/cpu/axis.c driver/cpu/pack.c
 ifeq ($(HAVE_intrinsics),yes)

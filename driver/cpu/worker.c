@@ -22,23 +22,15 @@
 #include <time.h>
 
 #include "driver/cpu/axis.h"
-#include "driver/cpu/jpeg.h"
+#include "driver/cpu/jpeg_internal.h"
 #include "driver/cpu/pack.h"
 #include "driver/cpu/steps.h"
+#include "driver/cpu/worker.h"
 #include "hw/core/job_check.h"
 
 struct worker_memory {
     u8 *bytes; /* aligned to 64 */
     size_t capacity;
-};
-
-struct dlop_cpu_worker {
-    struct dlop_cpu_steps steps;
-    struct dlop_cpu_jpeg *jpeg;
-    struct worker_memory x_axis, y_axis; /* arrays of the axes */
-    struct worker_memory rows;           /* the ring, then the rows of struct stream */
-    struct worker_memory ring_index;     /* struct ring: rows of a span, then what the ring holds */
-    struct dlop_cpu_pack_memo pack_memo;
 };
 
 /* The last rows that were made; slot r & mask holds row r where held says so. */
@@ -53,6 +45,7 @@ struct ring {
 struct stream {
     struct dlop_cpu_worker *worker;
     const struct dlop_job *job;
+    const struct dlop_launch *buffers;
     const u8 *pixels; /* PIXELS: first sample of the region; null for JPEG */
     struct dlop_cpu_axis x, y;
     struct dlop_cpu_pack pack;
@@ -61,6 +54,17 @@ struct stream {
     struct ring ring;
     u8 *source_row, *middle_row, *out_row, *fill_row;
     u8 *out;
+};
+
+struct dlop_cpu_worker {
+    struct dlop_cpu_steps steps;
+    struct dlop_cpu_jpeg *jpeg;
+    struct worker_memory x_axis, y_axis; /* arrays of the axes */
+    struct worker_memory rows;           /* the ring, then the rows of struct stream */
+    struct worker_memory ring_index;     /* struct ring: rows of a span, then what the ring holds */
+    struct dlop_cpu_pack_memo pack_memo;
+    struct stream stream;      /* of the job in progress, or of the one that it helps with */
+    struct dlop_cpu_team team; /* who helps with this worker's jobs */
 };
 
 /* Content is lost. Nothing happens where the memory is large enough, which is the steady state. */
@@ -85,7 +89,10 @@ dlop_status dlop_cpu_worker_open(uint32_t vector_mask, struct dlop_cpu_worker **
         return DLOP_ERR_NO_MEMORY;
     dlop_cpu_steps_init(vector_mask, &worker->steps);
     status = dlop_cpu_jpeg_open(&worker->jpeg);
+    if (status == DLOP_OK)
+        status = dlop_cpu_team_open(&worker->team);
     if (status != DLOP_OK) {
+        dlop_cpu_jpeg_close(&worker->jpeg);
         free(worker);
         return status;
     }
@@ -99,6 +106,7 @@ void dlop_cpu_worker_close(struct dlop_cpu_worker **worker_in_out)
 
     if (!worker)
         return;
+    dlop_cpu_team_close(&worker->team);
     dlop_cpu_jpeg_close(&worker->jpeg);
     free(worker->x_axis.bytes);
     free(worker->y_axis.bytes);
@@ -106,6 +114,21 @@ void dlop_cpu_worker_close(struct dlop_cpu_worker **worker_in_out)
     free(worker->ring_index.bytes);
     free(worker);
     *worker_in_out = NULL;
+}
+
+struct dlop_cpu_jpeg *dlop_cpu_worker_jpeg(struct dlop_cpu_worker *worker)
+{
+    return worker->jpeg;
+}
+
+const struct dlop_cpu_steps *dlop_cpu_worker_steps(const struct dlop_cpu_worker *worker)
+{
+    return &worker->steps;
+}
+
+struct dlop_cpu_team *dlop_cpu_worker_team(struct dlop_cpu_worker *worker)
+{
+    return &worker->team;
 }
 
 /* ---- before the first row ---- */
@@ -123,10 +146,11 @@ static dlop_status stream_check(const struct dlop_job *job, const struct dlop_la
     return dlop_job_check(job, in->host, &bounds);
 }
 
-static dlop_status stream_plan_axes(struct stream *stream, const u8 *in)
+static dlop_status stream_plan_axes(struct stream *stream)
 {
     struct dlop_cpu_worker *worker = stream->worker;
     const struct dlop_job *job = stream->job;
+    const u8 *in = stream->buffers->in->host;
     dlop_status status;
 
     dlop_cpu_axis_read(&stream->x, in + job->x_axis_offset, job->fill);
@@ -178,14 +202,15 @@ static dlop_status stream_place_rows(struct stream *stream)
 }
 
 /* Decode what the region needs; for pixels find its first sample. */
-static dlop_status stream_open_source(struct stream *stream, const u8 *source, u32 *n_blocks_out)
+static dlop_status stream_open_source(struct stream *stream, u32 *n_blocks_out)
 {
     const struct dlop_job *job = stream->job;
+    const u8 *source = (const u8 *)stream->buffers->in->host + job->in_offset;
     const struct dlop_jpeg_frame *frame;
     const struct dlop_rect rect = {job->roi_x_px, job->roi_y_px, job->roi_width_px,
                                    job->roi_height_px};
 
-    if (job->kind == DLOP_JOB_PIXELS) {
+    if (job->kind != DLOP_JOB_JPEG) {
         u64 first_px = (u64)job->roi_y_px * job->src_width_px + job->roi_x_px;
 
         stream->pixels = source + first_px * job->src_channels;
@@ -283,11 +308,12 @@ static const u8 *stream_grey(struct stream *stream, const u8 *row)
     return stream->out_row;
 }
 
-static void stream_run(struct stream *stream)
+/* Output rows first..end - 1. */
+static void stream_run(struct stream *stream, u32 first, u32 end)
 {
     const struct dlop_job *job = stream->job;
 
-    for (u32 o = 0; o < job->out_height_px; o++) {
+    for (u32 o = first; o < end; o++) {
         const u8 *row = stream->fill_row;
 
         if (stream->y.span[o].n) {
@@ -300,22 +326,98 @@ static void stream_run(struct stream *stream)
 }
 
 /* TENSOR: no axes, so each row goes straight to the pack table. */
-static dlop_status stream_convert(struct stream *stream, const u8 *source, const u8 *pack_table)
+static void stream_convert(struct stream *stream, u32 first, u32 end)
 {
     struct dlop_cpu_worker *worker = stream->worker;
-    const struct dlop_job *job = stream->job;
-    dlop_status status = memory_grow(&worker->rows, dlop_cpu_row_bytes(job->src_width_px, 0));
 
-    if (status != DLOP_OK)
-        return status;
-    dlop_cpu_pack_init(&stream->pack, job, pack_table);
-    worker->steps.pack_plan(&stream->pack, &worker->pack_memo);
-    stream->pixels = source;
-    for (u32 y = 0; y < job->out_height_px; y++) {
+    for (u32 y = first; y < end; y++) {
         stream_read_source(stream, y, worker->rows.bytes);
         worker->steps.pack(&stream->pack, worker->rows.bytes, y, stream->out);
     }
+}
+
+/* Everything that rows need besides their source. */
+static dlop_status stream_open(struct stream *stream)
+{
+    struct dlop_cpu_worker *worker = stream->worker;
+    const struct dlop_job *job = stream->job;
+    const u8 *constants = stream->buffers->constants->host;
+    dlop_status status;
+
+    stream->out = (u8 *)stream->buffers->out->host + job->out_offset;
+    if (job->kind == DLOP_JOB_TENSOR) {
+        status = memory_grow(&worker->rows, dlop_cpu_row_bytes(job->src_width_px, 0));
+    } else {
+        status = stream_plan_axes(stream);
+        if (status == DLOP_OK)
+            status = stream_place_rows(stream);
+    }
+    if (status != DLOP_OK)
+        return status;
+    dlop_cpu_pack_init(&stream->pack, job, constants + job->pack_offset);
+    worker->steps.pack_plan(&stream->pack, &worker->pack_memo);
     return DLOP_OK;
+}
+
+/* ---- rows by several threads ---- */
+
+/* Tasks of at least as many output rows: neighbours make some source rows twice. */
+#define MIN_TASK_ROWS 7
+
+static u32 rows_per_task(const struct dlop_job *job, const struct dlop_cpu_crew *crew)
+{
+    u32 n = job->out_height_px / (3 * crew->n_threads) + 1;
+
+    return n > MIN_TASK_ROWS ? n : MIN_TASK_ROWS;
+}
+
+static void run_rows(struct stream *stream, u32 first, u32 end)
+{
+    if (stream->job->kind == DLOP_JOB_TENSOR)
+        stream_convert(stream, first, end);
+    else
+        stream_run(stream, first, end);
+}
+
+static dlop_status do_rows(struct dlop_cpu_worker *worker, void *cookie, u32 task)
+{
+    struct dlop_cpu_worker *leader = cookie;
+    const struct dlop_job *job = worker->stream.job;
+    u32 n = rows_per_task(job, leader->team.crew), first = task * n,
+        left = job->out_height_px - first;
+
+    run_rows(&worker->stream, first, first + (left < n ? left : n));
+    return DLOP_OK;
+}
+
+static dlop_status prepare_rows(struct dlop_cpu_worker *worker, void *cookie)
+{
+    struct dlop_cpu_worker *leader = cookie;
+    struct stream *stream = &worker->stream;
+    dlop_status status;
+
+    *stream = (struct stream){.worker = worker,
+                              .job = leader->stream.job,
+                              .buffers = leader->stream.buffers,
+                              .pixels = leader->stream.pixels};
+    status = stream_open(stream);
+    if (status == DLOP_OK && stream->job->kind == DLOP_JOB_JPEG)
+        status = dlop_cpu_jpeg_share(worker->jpeg, leader->jpeg);
+    return status;
+}
+
+static dlop_status share_rows(struct dlop_cpu_worker *leader)
+{
+    const struct dlop_job *job = leader->stream.job;
+    u32 n = rows_per_task(job, leader->team.crew);
+    struct dlop_cpu_stage stage = {.lead = do_rows,
+                                   .help = do_rows,
+                                   .prepare = prepare_rows,
+                                   .cookie = leader,
+                                   .back = (job->out_height_px + n - 1) / n,
+                                   .is_last = true};
+
+    return dlop_cpu_team_run(&leader->team, &stage, NULL);
 }
 
 /* ---- jobs ---- */
@@ -329,28 +431,33 @@ static u64 now_ns(void)
 }
 
 static dlop_status worker_run(struct dlop_cpu_worker *worker, const struct dlop_job *job,
-                              const struct dlop_launch *buffers, u32 *n_blocks_out)
+                              const struct dlop_launch *buffers, bool is_shared, u32 *n_blocks_out)
 {
-    struct stream stream = {.worker = worker, .job = job};
-    const u8 *in = buffers->in->host, *constants = buffers->constants->host;
+    struct stream *stream = &worker->stream;
     dlop_status status = stream_check(job, buffers);
 
     if (status != DLOP_OK)
         return status;
-    stream.out = (u8 *)buffers->out->host + job->out_offset;
-    if (job->kind == DLOP_JOB_TENSOR)
-        return stream_convert(&stream, in + job->in_offset, constants + job->pack_offset);
-    status = stream_plan_axes(&stream, in);
+    *stream = (struct stream){.worker = worker, .job = job, .buffers = buffers};
+    status = stream_open(stream);
     if (status == DLOP_OK)
-        status = stream_place_rows(&stream);
-    if (status == DLOP_OK)
-        status = stream_open_source(&stream, in + job->in_offset, n_blocks_out);
-    if (status != DLOP_OK)
-        return status;
-    dlop_cpu_pack_init(&stream.pack, job, constants + job->pack_offset);
-    worker->steps.pack_plan(&stream.pack, &worker->pack_memo);
-    stream_run(&stream);
+        status = stream_open_source(stream, n_blocks_out);
+    if (status != DLOP_OK || is_shared)
+        return status != DLOP_OK ? status : share_rows(worker);
+    run_rows(stream, 0, job->out_height_px);
     return DLOP_OK;
+}
+
+static void complete(const struct dlop_job *job, dlop_status status, u32 n_blocks, u64 busy_ns,
+                     struct dlop_completion *completion_out)
+{
+    bool is_done = status == DLOP_OK;
+
+    *completion_out = (struct dlop_completion){.record = job->record,
+                                               .status = status,
+                                               .bytes_written = is_done ? job->out_bytes : 0,
+                                               .blocks_decoded = is_done ? n_blocks : 0,
+                                               .busy_ticks = busy_ns};
 }
 
 void dlop_cpu_run_job(struct dlop_cpu_worker *worker, const struct dlop_job *job,
@@ -358,14 +465,28 @@ void dlop_cpu_run_job(struct dlop_cpu_worker *worker, const struct dlop_job *job
 {
     u64 start_ns = now_ns();
     u32 n_blocks = 0;
-    dlop_status status = worker_run(worker, job, buffers, &n_blocks);
-    bool is_done = status == DLOP_OK;
+    dlop_status status = worker_run(worker, job, buffers, false, &n_blocks);
 
-    *completion_out = (struct dlop_completion){.record = job->record,
-                                               .status = status,
-                                               .bytes_written = is_done ? job->out_bytes : 0,
-                                               .blocks_decoded = is_done ? n_blocks : 0,
-                                               .busy_ticks = now_ns() - start_ns};
+    complete(job, status, n_blocks, now_ns() - start_ns, completion_out);
+}
+
+void dlop_cpu_lead_job(struct dlop_cpu_worker *worker, const struct dlop_job *job,
+                       const struct dlop_launch *buffers, struct dlop_cpu_crew *crew,
+                       struct dlop_completion *completion_out)
+{
+    struct dlop_cpu_team *team = &worker->team;
+    u64 start_ns = now_ns();
+    u32 n_blocks = 0;
+    dlop_status status;
+
+    dlop_cpu_team_begin(team, worker, crew);
+    worker->jpeg->team = team;
+    status = worker_run(worker, job, buffers, true, &n_blocks);
+    worker->jpeg->team = NULL;
+    dlop_cpu_team_end(team);
+    /* No task runs any more, so nobody adds to what helpers did. */
+    complete(job, status, n_blocks, now_ns() - start_ns + team->helped_ns - team->waited_ns,
+             completion_out);
 }
 
 /* A table that changes nothing, so that whole frames leave through the pack step too. */

@@ -9,6 +9,10 @@ TEST_TIMEOUT_tests/driver/suite := 900
 $(foreach t,$(DRIVER_KIT_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 HEAP_WRAPS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 HEAP_WRAPS += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
+# Jobs that threads share.
+TEST_SRCS += tests/driver/test_split.c
+$(B)/tests/driver/test_split: $(B)/tests/driver/kit.o $(B)/tests/driver/large.o
+TEST_LIBS_tests/driver/test_split := $(B)/libdlop.a -ljpeg
 TEST_LIBS_tests/driver/test_heap += $(HEAP_WRAPS)
 TEST_LIBS_tests/driver/test_pool += -Wl,--wrap=pthread_create
 
