@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -27,18 +28,26 @@ def environment(**values):
 
 
 def command(*arguments, on_card=False, limit_s=120, **values):
-    """Completed process; on_card: with emulated cards for XRT."""
+    """Completed process; on_card: with emulated cards for XRT. One that takes too long is ended
+    with all its children."""
     words = [*([SWEMU] if on_card else []), *map(str, arguments)]
-    return subprocess.run(
+    process = subprocess.Popen(
         words,
         env=environment(**values),
         cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=limit_s,
         stdin=subprocess.DEVNULL,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    try:
+        out, err = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 @functools.cache
