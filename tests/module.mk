@@ -66,6 +66,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libdlop.a
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(TEST_LIBS_tests/bench/$*) $(LDLIBS)
 
 # host/bench: not in the library, so its objects are named here.
-TEST_SRCS += tests/unit/test_bench_turbo.c
-$(B)/tests/unit/test_bench_turbo: $(BENCH_SRCS:%.c=$(B)/%.o)
+TEST_SRCS += tests/unit/test_bench_turbo.c tests/unit/test_bench_kernels.c
+$(B)/tests/unit/test_bench_turbo $(B)/tests/unit/test_bench_kernels: $(BENCH_SRCS:%.c=$(B)/%.o)
 TEST_LIBS_tests/unit/test_bench_turbo := $(B)/libdlop.a -ljpeg
+TEST_LIBS_tests/unit/test_bench_kernels := $(B)/libdlop.a -ljpeg

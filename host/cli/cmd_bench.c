@@ -14,22 +14,25 @@ static const struct {
 } BENCHES[] = {
     {"loader", "dlop.bench_loader"},
     {"decode", "dlop.bench_decode"},
+    {"kernels", "dlop.bench_kernels"},
     {"train", "dlop.bench_train"},
 };
 
 static const char HELP[] =
     "Usage: dlop bench loader --data DIR [OPTION...]\n"
     "       dlop bench decode --data DIR [OPTION...]\n"
+    "       dlop bench kernels --data DIR [OPTION...]\n"
     "       dlop bench train --data DIR --step-ms M [OPTION...]\n\n"
     "Measures contestants interleaved in one run, at equal numbers of cores, on the photographs\n"
     "below DIR. The reference comes first and last; medians over the rounds are reported.\n\n"
     "  loader   batches of a training: the script's own DataLoader and DLOP (DIR has one folder\n"
     "           per class), and other loaders where installed: --peers\n"
     "  decode   whole pictures from memory to RGB: DLOP's kernels and libjpeg-turbo\n"
+    "  kernels  each step of the CPU's kernels by itself, at each vector level\n"
     "  train    an epoch with a stand-in device step of M ms after each batch: how far from what\n"
     "           the slower of step and loader allows\n\n"
     "Options of all of them; dlop bench NAME --help has the rest:\n"
-    "  --cores N         pin the process tree to N cores (default 1)\n"
+    "  --cores N         pin the process tree to N cores (default 1; not kernels)\n"
     "  --rounds N        interleaved rounds (default 5)\n"
     "  --limit N         use N images only\n"
     "  --json FILE       write the result, schema dlop.bench.NAME/1; - is standard output\n"

@@ -32,7 +32,7 @@ def test_help_goes_to_stdout_and_teaches(command):
     assert "--json" in done.stdout
 
 
-@pytest.mark.parametrize("bench", ["loader", "decode", "train"])
+@pytest.mark.parametrize("bench", ["loader", "decode", "kernels", "train"])
 def test_each_benchmark_has_its_own_help(bench):
     done = dlop("bench", bench, "--help")
     assert done.returncode == 0 and done.stderr == ""

@@ -26,7 +26,17 @@ class TurboCfg(C.Structure):
     ]
 
 
+_TEXT_OUT, _U32_OUT = C.POINTER(C.c_char_p), C.POINTER(C.c_uint32)
 _PROTOTYPES = {
+    "dlop_bench_kernels_open": (C.c_int32, [_OUT]),
+    "dlop_bench_kernels_close": (None, [_OUT]),
+    "dlop_bench_kernels_add": (C.c_int32, [C.c_void_p, C.c_char_p, C.c_size_t]),
+    "dlop_bench_kernels_case": (C.c_char_p, [C.c_void_p, C.c_uint32, _TEXT_OUT, _TEXT_OUT]),
+    "dlop_bench_kernels_level": (C.c_char_p, [C.c_uint32, _U32_OUT, _U32_OUT]),
+    "dlop_bench_kernels_run": (
+        C.c_int32,
+        [C.c_void_p, C.c_uint32, C.c_uint32, C.c_uint64, C.POINTER(C.c_double)],
+    ),
     "dlop_bench_turbo_open": (
         C.c_int32,
         [C.c_char_p, C.c_size_t, C.c_uint32, C.POINTER(TurboCfg), _OUT],

@@ -101,7 +101,8 @@ def _openers(options: argparse.Namespace) -> dict[str, Callable[[], Decode]]:
     return {"libjpeg-turbo": lambda: _open_turbo(options.turbojpeg), "dlop": _open_dlop}
 
 
-def _find(folder: str, limit: int) -> list[str]:
+def find(folder: str, limit: int) -> list[str]:
+    """JPEG files below a folder, at most limit of them (0: all), spread over all."""
     paths = []
     for base, _, names in os.walk(folder):
         paths += [os.path.join(base, n) for n in names if n.lower().endswith(_SUFFIXES)]
@@ -208,7 +209,7 @@ def _figures(shares: list[list[Photo]], times: list[list[float]]) -> dict[str, f
 
 def bench(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; the result has the form of SCHEMA."""
-    paths = _find(options.data, options.limit)
+    paths = find(options.data, options.limit)
     if not paths:
         raise OSError(f"no JPEG files below {options.data}")
     openers, cores = _openers(options), bench_common.pinned_cores(options.cores)

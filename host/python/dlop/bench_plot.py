@@ -7,6 +7,7 @@ file. A bar is a median, the thin line across its end goes from the lower to the
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from xml.sax.saxutils import escape
 
 _WIDTH, _ROW, _TOP, _BOTTOM = 760, 34, 48, 40
 _LEFT, _RIGHT = 210, 110
+_LETTER = 7  # px of a letter at most
 _COLOURS = {"dlop": "#1b7f5c", "other": "#8a94a6", "ink": "#20242c", "grid": "#d8dce4"}
 _SUFFIXES = (".svg", ".png")
 
@@ -41,9 +43,11 @@ class Shape(NamedTuple):
 
 
 def check_name(parser: argparse.ArgumentParser, path: str | None) -> None:
-    """End with wrong usage where the name does not say which kind of picture."""
+    """End with wrong usage where the name says no kind of picture that can be made here."""
     if path and not path.lower().endswith(_SUFFIXES):
         parser.error("--plot: the name ends in .svg or .png")
+    if path and path.lower().endswith(".png") and importlib.util.find_spec("PIL") is None:
+        parser.error("--plot: a PNG needs Pillow in this Python, an SVG needs nothing")
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> Shape:
@@ -61,22 +65,24 @@ def tick_step(top: float) -> float:
 def layout(title: str, unit: str, bars: Sequence[Bar]) -> tuple[list[Shape], int, int]:
     """Shapes, width and height."""
     top = max(max(bar.value, bar.upper) for bar in bars)
-    scale = (_WIDTH - _LEFT - _RIGHT) / (top or 1.0)
+    left = max(_LEFT, _LETTER * max(len(bar.name) for bar in bars) + 24)
+    width = _WIDTH + left - _LEFT
+    scale = (width - left - _RIGHT) / (top or 1.0)
     height = _TOP + _ROW * len(bars) + _BOTTOM
     shapes = [_text(14, 26, title)]
     step = tick_step(top) if top > 0 else 1.0
     for k in range(int(top / step) + 1):
-        x = _LEFT + k * step * scale
+        x = left + k * step * scale
         shapes.append(Shape("line", x, _TOP, x, height - _BOTTOM, _COLOURS["grid"]))
         shapes.append(_text(x, height - _BOTTOM + 18, f"{k * step:g}", "middle"))
-    shapes.append(_text(_WIDTH - 14, height - _BOTTOM + 18, unit, "end"))
+    shapes.append(_text(width - 14, height - _BOTTOM + 18, unit, "end"))
     for k, bar in enumerate(bars):
-        y, x2 = _TOP + k * _ROW, _LEFT + bar.value * scale
+        y, x2 = _TOP + k * _ROW, left + bar.value * scale
         colour = _COLOURS["dlop" if bar.name.startswith("dlop") else "other"]
-        shapes.append(Shape("box", _LEFT, y + 6, x2, y + _ROW - 6, colour))
-        low, high, middle = _LEFT + bar.lower * scale, _LEFT + bar.upper * scale, y + _ROW / 2
+        shapes.append(Shape("box", left, y + 6, x2, y + _ROW - 6, colour))
+        low, high, middle = left + bar.lower * scale, left + bar.upper * scale, y + _ROW / 2
         shapes.append(Shape("line", low, middle, high, middle, _COLOURS["ink"]))
-        shapes.append(_text(_LEFT - 8, middle + 5, bar.name, "end"))
+        shapes.append(_text(left - 8, middle + 5, bar.name, "end"))
         shapes.append(
             _text(
                 max(x2, high) + 6,
@@ -84,7 +90,7 @@ def layout(title: str, unit: str, bars: Sequence[Bar]) -> tuple[list[Shape], int
                 f"{bar.value:,.0f}" if bar.value >= 1000 else f"{bar.value:.4g}",
             )
         )
-    return shapes, _WIDTH, height
+    return shapes, width, height
 
 
 def svg(shapes: Sequence[Shape], width: int, height: int) -> str:
