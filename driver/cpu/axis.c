@@ -3,13 +3,26 @@
  * Reading a table is one pass over its spans and the weights in use; planning lays out the arrays
  * and finds the runs. Gathering copies whole runs, so that crops, flips and paddings cost what a
  * memory copy costs.
- * Not here: the arithmetic of filters (hw/core/axis.h, axis_avx2.c).
+ * Not here: the arithmetic of filters (hw/core/axis.h, axis_avx2.c, axis_avx512.c).
  */
 #include "driver/cpu/axis.h"
 
 #include <string.h>
 
 #include "hw/core/axis.h"
+
+/* What n digits of -128 to 127, of weight 1, 256 and 65536, can make. */
+static const s32 digits_least[] = {[2] = -128 * 257, [3] = -128 * 65793};
+static const s32 digits_largest[] = {[2] = 127 * 257, [3] = 127 * 65793};
+
+static u32 count_digits(s32 least, s32 largest)
+{
+    u32 n = 2;
+
+    while (n <= 3 && (least < digits_least[n] || largest > digits_largest[n]))
+        n++;
+    return n;
+}
 
 void dlop_cpu_axis_read(struct dlop_cpu_axis *axis, const u8 *table, const u8 fill[3])
 {
@@ -18,12 +31,14 @@ void dlop_cpu_axis_read(struct dlop_cpu_axis *axis, const u8 *table, const u8 fi
     const s32 *weight = (const s32 *)(span + header->n_out);
     s32 least = 0, largest = 0;
     bool is_shift = header->is_gather && header->n_out && span[0].n;
-    u32 longest = 0;
+    u32 longest = 0, n_in = 0;
 
     for (u32 o = 0; o < header->n_out; o++) {
         const s32 *row = weight + (size_t)o * header->n_taps;
 
         longest = span[o].n > longest ? span[o].n : longest;
+        if (span[o].n && (u32)span[o].start + span[o].n > n_in)
+            n_in = (u32)span[o].start + span[o].n;
         is_shift = is_shift && span[o].n && span[o].start == span[0].start + (s32)o;
         for (u32 t = 0; t < span[o].n; t++) {
             least = row[t] < least ? row[t] : least;
@@ -40,7 +55,9 @@ void dlop_cpu_axis_read(struct dlop_cpu_axis *axis, const u8 *table, const u8 fi
                                    .is_gather = header->is_gather != 0 || longest == 0,
                                    .is_shift = is_shift,
                                    .is_16_bit = least >= INT16_MIN && largest <= INT16_MAX,
-                                   .longest_span = longest};
+                                   .n_digits = count_digits(least, largest),
+                                   .longest_span = longest,
+                                   .n_in = n_in};
 }
 
 static u32 axis_n_blocks(const struct dlop_cpu_axis *axis)
@@ -58,10 +75,16 @@ static size_t runs_bytes(const struct dlop_cpu_axis *axis)
     return round_to_64((size_t)axis->n_out * sizeof axis->run[0]);
 }
 
-/* Four taps of two outputs are a cell of 32 bytes, and a block has four such couples. */
+/* Four taps of two outputs are a cell of 32 bytes, and a block has four such couples. The steps
+ * that take two blocks at once need as much for the second where there is none. */
 static size_t block_cells_bytes(const struct dlop_cpu_axis *axis)
 {
-    return axis_n_blocks(axis) * (size_t)4 * ((axis->longest_span + 3) / 4) * 32;
+    return (axis_n_blocks(axis) + 1) * (size_t)4 * (((size_t)axis->longest_span + 3) / 4) * 32;
+}
+
+static size_t plane_bytes(const struct dlop_cpu_axis *axis)
+{
+    return round_to_64((size_t)axis->n_in + axis->longest_span + 64);
 }
 
 size_t dlop_cpu_axis_memory_bytes(const struct dlop_cpu_axis *axis)
@@ -71,7 +94,8 @@ size_t dlop_cpu_axis_memory_bytes(const struct dlop_cpu_axis *axis)
     if (axis->is_gather)
         return runs_bytes(axis);
     return runs_bytes(axis) + round_to_64((size_t)axis->longest_span * 4) +
-           round_to_64(n_blocks * 8 * 4) + round_to_64(n_blocks * 4) + block_cells_bytes(axis);
+           round_to_64(n_blocks * 8 * 4) + round_to_64(n_blocks * 4) +
+           round_to_64(block_cells_bytes(axis)) + 3 * plane_bytes(axis);
 }
 
 /* What output o would be as a run of its own; filtered outputs have none. */
@@ -137,6 +161,9 @@ void dlop_cpu_axis_plan(struct dlop_cpu_axis *axis, u8 *memory)
     axis->block_n_pairs = (u32 *)memory;
     memory += round_to_64(n_blocks * 4);
     axis->block_cells = memory;
+    memory += round_to_64(block_cells_bytes(axis));
+    axis->planes = memory;
+    axis->plane_bytes = plane_bytes(axis);
 }
 
 static u32 pixel_at(const u8 *row, u32 x)

@@ -38,14 +38,19 @@ struct dlop_cpu_axis {
     bool is_gather;
     bool is_shift;            /* one rising run: output o is source pixel o + span[0].start */
     bool is_16_bit;           /* each weight in use fits in 16 bits */
+    u32 n_digits;             /* signed bytes that each weight in use is the sum of, 2 at least */
     u32 longest_span;         /* pixels */
+    u32 n_in;                 /* pixels of a row up to the last that a span has */
     struct dlop_cpu_run *run; /* all outputs of a gather axis, the fill runs of a filter */
     u32 n_runs;
-    u8 *column; /* [longest_span][4]: room for the y step */
-    /* Order of the vector step for x, see axis_avx2.c and axis_neon.c. */
+    u8 *column; /* [longest_span][4], whole 64 bytes: room for the y step */
+    /* Order of the vector step for x, see axis_avx2.c, axis_avx512.c and axis_neon.c. */
     u32 *block_offset_bytes; /* [n blocks of 8 outputs][8]: span start in a row of pixels */
     u32 *block_n_pairs;      /* [n blocks]: pairs of taps of the longest span */
     void *block_cells;       /* weights */
+    u8 *planes;              /* [3][plane_bytes]: room for the channels of one row */
+    size_t plane_bytes;      /* readable for 64 bytes from each pixel of a span on */
+    bool is_windowed;        /* x goes by the windows of axis_avx512.c */
 };
 
 /* Bytes that a row of n_px pixels must have where spans of up to longest_span pixels are read from
@@ -76,12 +81,14 @@ void dlop_cpu_axis_fill(const struct dlop_cpu_axis *axis, u8 *row_out);
 /* axis_x_plan: put block_* in order for axis_x. Once per job, for a filter. */
 void dlop_cpu_axis_x_plan_none(struct dlop_cpu_axis *axis);
 void dlop_cpu_axis_x_plan_avx2(struct dlop_cpu_axis *axis);
+void dlop_cpu_axis_x_plan_avx512(struct dlop_cpu_axis *axis);
 void dlop_cpu_axis_x_plan_neon(struct dlop_cpu_axis *axis);
 
 /* axis_x: one row [source width][4] to [n_out][4]. Fill outputs and the fourth byte are
  * undefined. */
 void dlop_cpu_axis_x_reference(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 void dlop_cpu_axis_x_avx2(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
+void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 void dlop_cpu_axis_x_neon(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
 /* axis_y: output row o, which is no fill, from rows[t], the source rows of its span; n_px pixels of
@@ -92,6 +99,8 @@ void dlop_cpu_axis_y_plain(const struct dlop_cpu_axis *axis, u32 o, const u8 *co
                            u8 *row_out);
 void dlop_cpu_axis_y_avx2(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
                           u8 *row_out);
+void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                            u32 n_px, u8 *row_out);
 void dlop_cpu_axis_y_neon(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
                           u8 *row_out);
 

@@ -1,9 +1,10 @@
 /* Colour with AVX2, in 16 bits where the formulas allow.
  *
- * The products of hw/core/colour.h do not fit in 16 bits, but parts of them do: 91881 = 65536 +
- * 26345, 116130 = 2 * 65536 - 14942 and -46802 = -65536 + 18734, and whole multiples of 65536 leave
- * the rounding shift by 16 unchanged. (a * k + 32768) >> 16 is ((2 a * k >> 16) + 1) >> 1 for the
- * two channels of one product; green sums two products and takes 32 bits.
+ * The products of hw/core/colour.h do not fit in 16 bits, but parts of them do, and whole multiples
+ * of 65536 leave the rounding shift by 16 unchanged. For the two channels of one product one
+ * rounding multiplication by a fraction of 15 bits gives the rest: 116130 / 65536 is 1 + 25297 /
+ * 32768, and 91881 / 65536 is nearly 1 + 13173 / 32768, which rounds the same for each of the 256
+ * differences. Green sums two products, -46802 = -65536 + 18734 is one factor, and takes 32 bits.
  */
 #include "driver/cpu/colour.h"
 
@@ -31,33 +32,25 @@ static inline __m256i widen(const u8 *row)
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)row));
 }
 
-/* (x * k + 32768) >> 16 with twice_x = 2 x. */
-static inline __m256i scale(__m256i twice_x, s16 k)
-{
-    __m256i product = _mm256_mulhi_epi16(twice_x, _mm256_set1_epi16(k));
-
-    return _mm256_srai_epi16(_mm256_add_epi16(product, _mm256_set1_epi16(1)), 1);
-}
-
 void dlop_cpu_ycc_to_rgbx_avx2(const u8 *y, const u8 *cb, const u8 *cr, u32 n_px, u8 *rgbx_out)
 {
     const __m256i centre = _mm256_set1_epi16(128), half = _mm256_set1_epi32(32768);
+    const __m256i of_red = _mm256_set1_epi16(13173), of_blue = _mm256_set1_epi16(25297);
     const __m256i green = _mm256_set1_epi32((s32)((u32)-22554 & 0xffff) | 18734 << 16);
 
     for (size_t i = 0; i < n_px; i += 16) {
         __m256i luma = widen(y + i);
         __m256i blue = _mm256_sub_epi16(widen(cb + i), centre);
         __m256i red = _mm256_sub_epi16(widen(cr + i), centre);
-        __m256i twice_blue = _mm256_add_epi16(blue, blue), twice_red = _mm256_add_epi16(red, red);
         __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(blue, red), green);
         __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi16(blue, red), green);
         __m256i r, g, b;
 
         low = _mm256_srai_epi32(_mm256_add_epi32(low, half), 16);
         high = _mm256_srai_epi32(_mm256_add_epi32(high, half), 16);
-        r = _mm256_add_epi16(_mm256_add_epi16(luma, red), scale(twice_red, 26345));
+        r = _mm256_add_epi16(_mm256_add_epi16(luma, red), _mm256_mulhrs_epi16(red, of_red));
         g = _mm256_add_epi16(_mm256_sub_epi16(luma, red), _mm256_packs_epi32(low, high));
-        b = _mm256_add_epi16(_mm256_add_epi16(luma, twice_blue), scale(twice_blue, -14942));
+        b = _mm256_add_epi16(_mm256_add_epi16(luma, blue), _mm256_mulhrs_epi16(blue, of_blue));
         store_pixels(r, g, b, rgbx_out + 4 * i);
     }
 }

@@ -92,3 +92,19 @@ void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y,
         plane_loops[element_bytes](pack->table + (size_t)c * 256 * element_bytes, row + c, n_px,
                                    out + c * plane_bytes + y * n_px * element_bytes);
 }
+
+void dlop_cpu_pack_by_parts(const struct dlop_cpu_pack_parts *parts,
+                            const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
+{
+    size_t n_px = pack->n_px;
+
+    if (pack->formula)
+        parts->by_formula(pack, row, y, out);
+    else if (!pack->is_identity)
+        parts->by_table(pack, row, y, out);
+    else if (pack->job->layout == DLOP_LAYOUT_CHW || pack->n_channels == 1)
+        parts->to_planes(row, pack->n_px, pack->n_channels, n_px * pack->job->out_height_px,
+                         out + y * n_px);
+    else
+        parts->to_rgb(row, pack->n_px, out + y * n_px * 3);
+}

@@ -24,6 +24,7 @@ struct dlop_cpu_pack_memo {
     u32 n_channels; /* of table; 0: nothing yet */
     bool is_formula;
     struct dlop_cpu_pack_formula formula[DLOP_MAX_CHANNELS];
+    u8 byte_planes[DLOP_MAX_CHANNELS][4][256]; /* see struct dlop_cpu_pack */
 };
 
 struct dlop_cpu_pack {
@@ -33,6 +34,9 @@ struct dlop_cpu_pack {
     bool is_identity;           /* 8-bit elements whose table changes nothing */
     /* [n_channels] where 32-bit elements are floats that these formulas give exactly, else null. */
     const struct dlop_cpu_pack_formula *formula;
+    /* [n_channels][element_bytes][256]: each byte of the elements as a table of its own, where a
+     * step works that way (pack_look_up_avx512.c), else null. */
+    const u8 (*byte_planes)[4][256];
 };
 
 /* job and table must stay. */
@@ -44,6 +48,7 @@ void dlop_cpu_pack_init(struct dlop_cpu_pack *pack, const struct dlop_job *job, 
  * stay as long as pack. */
 void dlop_cpu_pack_plan_none(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
 void dlop_cpu_pack_plan_avx2(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
+void dlop_cpu_pack_plan_avx512(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
 void dlop_cpu_pack_plan_neon(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
 
 /* Whether a pack step's own instructions make table, 256 floats, of the formula, bit for bit. */
@@ -56,14 +61,29 @@ void dlop_cpu_pack_plan_formula(struct dlop_cpu_pack *pack, struct dlop_cpu_pack
 void dlop_cpu_pack_reference(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+void dlop_cpu_pack_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
-/* Parts of the above: pack->formula is not null. */
+
+/* What a vector level's pack step is made of. */
+struct dlop_cpu_pack_parts {
+    /* As the step: pack->formula is not null; any table. */
+    void (*by_formula)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+    void (*by_table)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+    /* Bytes that stay as they are: n_channels 1 or 3 of RGBX, plane_bytes apart, and RGB. */
+    void (*to_planes)(const u8 *row, u32 n_px, u32 n_channels, size_t plane_bytes, u8 *out);
+    void (*to_rgb)(const u8 *row, u32 n_px, u8 *out);
+};
+/* Body of such a step: the part that fits. */
+void dlop_cpu_pack_by_parts(const struct dlop_cpu_pack_parts *parts,
+                            const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_formula_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+void dlop_cpu_pack_formula_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 void dlop_cpu_pack_formula_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 
 /* pixels_to_rgbx: [n_px][n_channels] to [n_px][4], the fourth byte 255; n_channels 1 or 3. The
  * source may end right after its last byte; the slack behind rgbx_out may be overwritten. */
 void dlop_cpu_pixels_to_rgbx_avx2(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
+void dlop_cpu_pixels_to_rgbx_avx512(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
 void dlop_cpu_pixels_to_rgbx_neon(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
 
 #endif

@@ -39,17 +39,10 @@ static void drop_fourth_row(const u8 *row, u32 n_px, u8 *out)
 
 void dlop_cpu_pack_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {
-    size_t n_px = pack->n_px;
+    static const struct dlop_cpu_pack_parts parts = {
+        dlop_cpu_pack_formula_neon, dlop_cpu_pack_plain, split_row, drop_fourth_row};
 
-    if (pack->formula)
-        dlop_cpu_pack_formula_neon(pack, row, y, out);
-    else if (!pack->is_identity)
-        dlop_cpu_pack_plain(pack, row, y, out);
-    else if (pack->job->layout == DLOP_LAYOUT_CHW || pack->n_channels == 1)
-        split_row(row, pack->n_px, pack->n_channels, n_px * pack->job->out_height_px,
-                  out + y * n_px);
-    else
-        drop_fourth_row(row, pack->n_px, out + y * n_px * 3);
+    dlop_cpu_pack_by_parts(&parts, pack, row, y, out);
 }
 
 static void store_pixels(u8 *rgbx, uint8x16_t r, uint8x16_t g, uint8x16_t b)

@@ -214,6 +214,17 @@ static u32 has_avx2(void)
 static void use_avx512(struct dlop_cpu_steps *steps)
 {
     steps->unstuff = dlop_cpu_unstuff_avx512;
+    steps->upsample_h2v1 = dlop_cpu_upsample_h2v1_avx512;
+    steps->upsample_h2v2 = dlop_cpu_upsample_h2v2_avx512;
+    steps->ycc_to_rgbx = dlop_cpu_ycc_to_rgbx_avx512;
+    steps->rgb_to_rgbx = dlop_cpu_rgb_to_rgbx_avx512;
+    steps->rgbx_to_grey = dlop_cpu_rgbx_to_grey_avx512;
+    steps->axis_x_plan = dlop_cpu_axis_x_plan_avx512;
+    steps->axis_x = dlop_cpu_axis_x_avx512;
+    steps->axis_y = dlop_cpu_axis_y_avx512;
+    steps->pixels_to_rgbx = dlop_cpu_pixels_to_rgbx_avx512;
+    steps->pack_plan = dlop_cpu_pack_plan_avx512;
+    steps->pack = dlop_cpu_pack_avx512;
 }
 
 static u32 has_avx512(void)

@@ -13,6 +13,9 @@ void dlop_cpu_upsample_h2v1_avx2(const u8 *in, u32 n, u8 *out);
 void dlop_cpu_upsample_h2v2_avx2(const u8 *near_row, const u8 *far_row, u32 n, u8 *out);
 void dlop_cpu_upsample_h1v2_avx2(const u8 *near_row, const u8 *far_row, u32 is_odd, u32 n, u8 *out);
 
+void dlop_cpu_upsample_h2v1_avx512(const u8 *in, u32 n, u8 *out);
+void dlop_cpu_upsample_h2v2_avx512(const u8 *near_row, const u8 *far_row, u32 n, u8 *out);
+
 void dlop_cpu_upsample_h2v1_neon(const u8 *in, u32 n, u8 *out);
 void dlop_cpu_upsample_h2v2_neon(const u8 *near_row, const u8 *far_row, u32 n, u8 *out);
 void dlop_cpu_upsample_h1v2_neon(const u8 *near_row, const u8 *far_row, u32 is_odd, u32 n, u8 *out);
