@@ -18,7 +18,8 @@
  * Nothing rests on the guess: each part must end at the very place where the next one began, so by
  * induction from the first, all decode what one thread would. Anything else ends the split, and one
  * thread decodes the whole scan and decides. With restart markers places are found by looking for
- * the markers. The last part needs no scout, and without helpers nothing is done twice.
+ * the markers. The last part needs no scout, and is as long as one thread's share for that reason;
+ * without helpers nothing is done twice.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@
 
 #define MAX_PARTS        64
 #define PARTS_PER_THREAD 4
-#define MIN_PARTS        16
+#define MIN_PARTS        32
 /* Places that a scout notes. */
 #define MAX_NOTES 256
 /* Codes that cannot be, met before a scout gives up. */
@@ -115,6 +116,19 @@ static dlop_status find_markers(struct dlop_cpu_split *split, const struct dlop_
 
 /* ---- first stage: the leader decodes, helpers scout ---------------------------------------------
  */
+
+/* Leave the last parts as one that nobody scouts: it should be as long as what each of n threads
+ * decodes in the second stage. Scouting takes half as long as decoding, so with R parts left, while
+ * the leader decodes L of them, n - 1 helpers scout 2 (n - 1) L, and (R - L) / n are kept; together
+ * they are R. The solution is close to R / (n + 0.4). */
+static void keep_last(struct dlop_cpu_stage *stage)
+{
+    struct dlop_cpu_split *split = stage->cookie;
+    u32 n_threads = split->leader->team->crew->n_threads;
+
+    stage->back -= (stage->back - stage->front) * 5 / (5 * n_threads + 2);
+    split->n_parts = stage->back + 1;
+}
 
 static dlop_status prepare(struct dlop_cpu_worker *worker, void *cookie)
 {
@@ -300,6 +314,7 @@ static dlop_status find_starts(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu
     const struct dlop_cpu_stage stage = {.lead = decode_front,
                                          .help = scout,
                                          .prepare = prepare,
+                                         .first_help = keep_last,
                                          .cookie = split,
                                          .back = split->n_parts - 1};
     dlop_status status;

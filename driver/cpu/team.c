@@ -108,6 +108,10 @@ static bool help_once(struct dlop_cpu_team *team, struct dlop_cpu_worker *worker
     u64 begin_ns;
 
     *n_prepared = team->n_stages;
+    if (team->stage.first_help) {
+        team->stage.first_help(&team->stage);
+        team->stage.first_help = NULL;
+    }
     team->n_running++; /* what the stage's cookie points at stays while it is being prepared, too */
     pthread_mutex_unlock(&team->lock);
     begin_ns = now_ns();

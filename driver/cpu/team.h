@@ -25,6 +25,8 @@ struct dlop_cpu_stage {
     dlop_cpu_task_fn *lead, *help;
     /* Make a helper's worker ready for the stage; where it fails, the helper leaves. */
     dlop_status (*prepare)(struct dlop_cpu_worker *worker, void *cookie);
+    /* Once, when the first helper comes, under the team's lock: may draw back in. Or null. */
+    void (*first_help)(struct dlop_cpu_stage *stage);
     void *cookie;
     u32 front, back;
     bool is_last; /* helpers leave when all is taken, instead of waiting for another stage */
