@@ -2,6 +2,7 @@
  * so each measurement is a module of the package, named in the table below; this command finds the
  * interpreter and hands the options over, also --help of one measurement. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ static const char HELP[] =
     "Usage: dlop bench loader --data DIR [OPTION...]\n"
     "       dlop bench decode --data DIR [OPTION...]\n"
     "       dlop bench kernels --data DIR [OPTION...]\n"
-    "       dlop bench train --data DIR --step-ms M [OPTION...]\n\n"
+    "       dlop bench train --data DIR --step-ms M [OPTION...]\n"
+    "       dlop bench train [OPTION...] -- COMMAND...\n\n"
     "Measures contestants interleaved in one run, at equal numbers of cores, on the photographs\n"
     "below DIR. The reference comes first and last; medians over the rounds are reported.\n\n"
     "  loader   batches of a training: the script's own DataLoader and DLOP (DIR has one folder\n"
@@ -30,7 +32,8 @@ static const char HELP[] =
     "  decode   whole pictures from memory to RGB: DLOP's kernels and libjpeg-turbo\n"
     "  kernels  each step of the CPU's kernels by itself, at each vector level\n"
     "  train    an epoch with a stand-in device step of M ms after each batch: how far from what\n"
-    "           the slower of step and loader allows\n\n"
+    "           the slower of step and loader allows; or a training of your own, as written and\n"
+    "           under dlop run, in turn\n\n"
     "Options of all of them; dlop bench NAME --help has the rest:\n"
     "  --cores N         pin the process tree to N cores (default 1; not kernels)\n"
     "  --rounds N        interleaved rounds (default 5)\n"
@@ -41,6 +44,18 @@ static const char HELP[] =
     "The Python interpreter is DLOP_PYTHON where set, otherwise python3; loader and train\n"
     "need torch and torchvision in it.\n";
 
+/* DLOP_COMMAND: this program, for measurements that start dlop run. */
+static bool set_own_path(void)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+
+    if (n <= 0)
+        return false;
+    path[n] = '\0';
+    return !setenv("DLOP_COMMAND", path, 1);
+}
+
 static int exec_python(const char *command, const char *module, int argc, char **argv)
 {
     struct cli_paths paths;
@@ -49,7 +64,7 @@ static int exec_python(const char *command, const char *module, int argc, char *
     int n = 0;
 
     if (!child || !cli_paths_find(command, &paths) ||
-        !cli_set_python_environment(paths.package, &paths)) {
+        !cli_set_python_environment(paths.package, &paths) || !set_own_path()) {
         free(child);
         return CLI_FAILED;
     }

@@ -17,11 +17,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import bench_common, bench_loader, bench_pipelines, bench_plot
+from . import bench_common, bench_loader, bench_pipelines, bench_plot, bench_script
 
 SCHEMA = "dlop.bench.train/1"
 _NAMES = ("torch", "dlop")
-_EPILOG = """Example: dlop bench train --data photos/train --step-ms 20 --cores 2
+_EPILOG = """Examples:
+  dlop bench train --data photos/train --step-ms 20 --cores 2
+  dlop bench train -- python train.py --epochs 3
+
+The second form runs a script of your own as written and under dlop run, and has options of its
+own: dlop bench train --help --
 
 epoch    seconds of an epoch, loading and steps together
 bound    the larger of: the steps alone, the loader alone; no loader can be below
@@ -161,7 +166,10 @@ def _plot(path: str, result: dict[str, Any]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done and equal, 1 not, 2 wrong usage (from argparse), 130 interrupted."""
-    options = _options(sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if "--" in arguments:
+        return bench_script.main(arguments)
+    options = _options(arguments)
     bench_loader.name_device(options)
 
     def run() -> int:
