@@ -37,6 +37,9 @@ static struct contestant contestants[] = {
 };
 #define N_CONTESTANTS (sizeof contestants / sizeof *contestants)
 
+static u32 n_threads = 2, n_rounds = 9, n_small = 64;
+static struct coding coding = {.h = 1, .v = 1, .quality = 90};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int is_done;
@@ -172,7 +175,7 @@ static void run(struct contestant *contestant, u32 round)
 
 /* One launch: half of the small photographs, the large one, the other half. */
 static void fill(struct contestant *contestant, const struct coded *large, char **paths,
-                 u32 n_paths, u32 n_small)
+                 u32 n_paths)
 {
     u32 n = 0;
 
@@ -192,40 +195,51 @@ static void fill(struct contestant *contestant, const struct coded *large, char 
         large_add(&contestant->large, large, NULL);
 }
 
+static void read_options(int argc, char **argv)
+{
+    const struct {
+        const char *name;
+        u32 *value;
+        u32 most;
+    } options[] = {{"--threads", &n_threads, MAX_THREADS},
+                   {"--rounds", &n_rounds, MAX_ROUNDS},
+                   {"--small", &n_small, LARGE_MAX_JOBS - 1},
+                   {"--restart", &coding.restart_interval, 65535}};
+
+    for (int at = 1; at < argc; at += 2) {
+        size_t i = 0;
+
+        while (i < sizeof options / sizeof *options && strcmp(argv[at], options[i].name) != 0)
+            i++;
+        if (i == sizeof options / sizeof *options || at + 1 == argc)
+            fail("usage: split_bench [--threads N] [--rounds N] [--small N] [--restart MCUS]");
+        *options[i].value = (u32)atoi(argv[at + 1]);
+        if (*options[i].value > options[i].most)
+            fail("at most 64 threads, 99 rounds, 127 small ones, markers every 65535");
+    }
+    if (n_threads < 1 || n_rounds < 1)
+        fail("at least a thread and a round");
+}
+
 int main(int argc, char **argv)
 {
-    u32 n_threads = 2, n_rounds = 9, n_small = 64, n_paths, n_large;
-    struct coding coding = {.name = "4:4:4", .h = 1, .v = 1, .quality = 90};
+    u32 n_paths, n_large;
     char *paths[200], *large_paths[6];
     struct picture picture;
     struct coded large;
 
-    for (int at = 1; at + 1 < argc; at += 2) {
-        u32 value = (u32)atoi(argv[at + 1]);
-
-        if (!strcmp(argv[at], "--threads"))
-            n_threads = value;
-        else if (!strcmp(argv[at], "--rounds"))
-            n_rounds = value;
-        else if (!strcmp(argv[at], "--small"))
-            n_small = value;
-        else if (!strcmp(argv[at], "--restart"))
-            coding.restart_interval = value;
-        else
-            fail("usage: split_bench [--threads N] [--rounds N] [--small N] [--restart MCUS]");
-    }
+    read_options(argc, argv);
     n_paths = large_find("build/photos/imagenet/train", paths, 200);
     n_large = large_find("build/photos/large/train", large_paths, 6);
-    if (!n_paths || !n_large || n_rounds > MAX_ROUNDS || n_rounds < 1 || n_small > 100 ||
-        n_threads > MAX_THREADS)
-        fail("no photographs (make photos), or not 1..99 rounds, 0..100 small ones, 64 threads");
+    if (!n_paths || !n_large)
+        fail("no photographs (make photos)");
     picture = large_mosaic(large_paths, n_large, 3, 2, 2560, 1600);
     large = large_encode(&picture, &coding);
     free(picture.rgb);
     printf("%u small photographs and one of %u x %u (%zu bytes), %u threads\n", n_small,
            picture.width, picture.height, large.n_bytes, n_threads);
     for (size_t c = 0; c < N_CONTESTANTS; c++) {
-        fill(&contestants[c], &large, paths, n_paths, n_small);
+        fill(&contestants[c], &large, paths, n_paths);
         if (dlop_cpu_pool_open(n_threads, UINT32_MAX, &contestants[c].pool) != DLOP_OK)
             fail("no threads");
         dlop_cpu_pool_split_at(contestants[c].pool, contestants[c].split_cost,
@@ -244,7 +258,6 @@ int main(int argc, char **argv)
     for (size_t c = 0; c < N_CONTESTANTS; c++) {
         double wall = median(contestants[c].wall_ms, n_rounds);
         double cpu = median(contestants[c].cpu_ms, n_rounds);
-
         double busiest = median(contestants[c].busiest_ms, n_rounds);
 
         printf("%-7s %7.1f ms (least %.1f), CPU %7.1f ms, share %7.1f ms, busiest %7.1f ms\n",
