@@ -41,7 +41,9 @@ include tests/driver/module.mk
 # driver/cpu: replacements of the JPEG steps, and the decoder that is made of them.
 TEST_SRCS += tests/kernel/check_jpeg.c tests/kernel/check_jpeg_coded.c
 TEST_SRCS += tests/kernel/check_jpeg_frames.c
+TEST_SRCS += tests/kernel/check_jpeg_entry.c
 TEST_LIBS_tests/kernel/check_jpeg_frames := -ljpeg
+TEST_LIBS_tests/kernel/check_jpeg_entry := -ljpeg
 
 # host/base, host/source, host/format.
 TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "driver/cpu/jpeg_internal.h"
+#include "hw/core/entropy.h"
 
 /* Move what is not consumed to the front and unstuff more behind it. DLOP_OK; DLOP_ERR_TRUNCATED:
  * the segment has no more. */
@@ -125,6 +126,10 @@ dlop_status dlop_cpu_scan_enter(struct dlop_cpu_jpeg *jpeg, const struct dlop_cp
     };
     if (entry->byte > jpeg->source.n_bytes || entry->bit > 7)
         return DLOP_ERR_BAD_DATA;
+    for (u32 i = 0; i < DLOP_JPEG_MAX_COMPONENTS; i++) {
+        if (entry->dc_pred[i] > DLOP_ENTROPY_MAX_DC || entry->dc_pred[i] < -DLOP_ENTROPY_MAX_DC)
+            return DLOP_ERR_BAD_DATA;
+    }
     memcpy(jpeg->scan.dc_pred, entry->dc_pred, sizeof(entry->dc_pred));
     jpeg->scan.segment = jpeg->segment;
     jpeg->scan.status = DLOP_OK;
