@@ -2,17 +2,20 @@
  * blue.
  *
  * Key idea: vpdpbusd multiplies four unsigned by four signed bytes and adds all to a 32-bit sum. A
- * weight is cut into balanced digits, k = d0 + 256 d1 + 65536 d2 with each d in -128..127, and the
- * sums of the digits' products, shifted and added, are the exact sum modulo 2^32; the check of the
- * table says that it fits. So four taps of 16 outputs are one instruction per digit, and pixels
- * stay bytes. Where no span has more than two taps, 16-bit words as in axis_avx2.c are fewer
- * operations.
+ * weight is cut into balanced digits, k = d0 + 256 d1 + 65536 d2 with each d in -128..127. The sum
+ * of the lowest digits' products is shifted right by a digit before those of the next are added to
+ * it, which rounds down just as one shift of the whole sum does. So four taps of 16 outputs are one
+ * instruction per digit, and pixels stay bytes. Where no span has more than two taps, digits of 16
+ * bits are fewer operations.
+ * What is left of the shift happens in words, after a pack: levels are made 128 lower, so that up
+ * to 8 bits behind the point fit and the last pack's limits, -128 and 127, clamp.
  *
  * x: the row is split into planes; outputs go in blocks of 16. One byte permutation of the 64
  * samples from a block's first one on (its window) brings four taps to each output, and weights
- * serve three channels as they stand in memory. Axes whose blocks reach farther than a window, with
- * a ratio above 4, and weights of more than three digits go through axis_avx2.c.
+ * serve three channels as they stand in memory.
  * y: 64 bytes of the row at a time, four source rows interleaved to four taps.
+ * Through axis_avx2.c go x axes whose blocks reach farther than a window, with a ratio above 4, and
+ * weights that do not fit (cut_of).
  */
 #include "driver/cpu/axis.h"
 
@@ -24,79 +27,129 @@
 #define BLOCK_OUT    16
 #define WINDOW_BYTES 64
 
-/* Spans of up to this many groups of four taps have unrolled code for x. */
-#define MAX_UNROLLED_QUADS 2
+/* Spans of up to this many groups of four taps have unrolled code. */
+#define MAX_UNROLLED_GROUPS 2
 
-#define SPLIT_BITS 11
-#define LOW_MASK   ((1 << SPLIT_BITS) - 1)
+/* How weights are cut: into one or two digits of 16 bits, for up to two taps; into digits of 8. */
+enum { WHOLE_WORDS, SPLIT_WORDS, TWO_DIGITS, THREE_DIGITS, NOT_CUT };
 
-/* "Words" as the number of digits: up to two taps in 16-bit words, whole or split at SPLIT_BITS. */
-enum { WHOLE_WORDS = 0, SPLIT_WORDS = 1, TWO_DIGITS = 2, THREE_DIGITS = 3 };
-
-/* How weights of spans of up to n_taps are cut. */
+/* For spans of up to n_taps: all digits but the highest shift out before packing, and up to 8 bits
+ * after that. */
 static u32 cut_of(const struct dlop_cpu_axis *axis, u32 n_taps)
 {
-    if (n_taps <= 2)
-        return axis->is_16_bit ? WHOLE_WORDS : SPLIT_WORDS;
-    return axis->n_digits;
+    u32 precision_bits = axis->precision_bits;
+
+    if (n_taps <= 2 && axis->is_16_bit)
+        return WHOLE_WORDS;
+    if (n_taps <= 2 && precision_bits >= 16)
+        return SPLIT_WORDS;
+    if (axis->n_digits == 2 && precision_bits >= 8 && precision_bits <= 16)
+        return TWO_DIGITS;
+    return axis->n_digits <= 3 && precision_bits >= 16 ? THREE_DIGITS : NOT_CUT;
 }
 
-/* Vectors of weights for each group of taps. */
+ALWAYS_INLINE u32 digit_bits_of(u32 cut)
+{
+    return cut <= SPLIT_WORDS ? 16 : 8;
+}
+
+/* Digits of a weight. */
 ALWAYS_INLINE u32 n_parts_of(u32 cut)
 {
-    return cut == WHOLE_WORDS ? 1 : cut == SPLIT_WORDS ? 2 : cut;
+    return cut == WHOLE_WORDS ? 1 : cut == THREE_DIGITS ? 3 : 2;
 }
 
-/* The first n of up to four weights, the others 0, cut: one word per part, the low one first. */
-ALWAYS_INLINE void cut_weights(const s32 *weight, u32 n, u32 cut, u32 part_out[3])
+/* The first n of up to four weights, the others 0, cut: one word per digit, the low one first. Half
+ * a digit's range is added to all but the highest, so that bits of a weight become its digits. */
+ALWAYS_INLINE __m128i cut_weights(const s32 *weight, u32 n, u32 cut)
 {
+    const __m128i by_word = _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, -1, -1, -1, -1);
+    const __m128i half = _mm_set1_epi32(cut <= SPLIT_WORDS ? 0x8000 : 0x8080);
     __m128i k = _mm_maskz_loadu_epi32((__mmask8)((1u << (n < 4 ? n : 4)) - 1), weight);
 
-    if (cut == WHOLE_WORDS) {
-        part_out[0] = (u32)_mm_cvtsi128_si32(_mm_cvtepi32_epi16(k));
-        return;
-    }
-    if (cut == SPLIT_WORDS) {
-        part_out[0] =
-            (u32)_mm_cvtsi128_si32(_mm_cvtepi32_epi16(_mm_and_si128(k, _mm_set1_epi32(LOW_MASK))));
-        part_out[1] = (u32)_mm_cvtsi128_si32(_mm_cvtepi32_epi16(_mm_srai_epi32(k, SPLIT_BITS)));
-        return;
-    }
-    for (u32 d = 0; d < cut; d++) {
-        __m128i digit = _mm_srai_epi32(_mm_slli_epi32(k, 24), 24);
-
-        part_out[d] = (u32)_mm_cvtsi128_si32(_mm_cvtepi32_epi8(digit));
-        k = _mm_srai_epi32(_mm_sub_epi32(k, digit), 8);
-    }
+    k = _mm_xor_si128(_mm_add_epi32(k, half), half);
+    return _mm_shuffle_epi8(k, cut <= SPLIT_WORDS ? by_word : by_byte);
 }
 
-/* Sums of products, one per part of the weights. */
+/* ---- sums ---- */
+
+struct rounding {
+    __m512i start; /* half, less 128 levels */
+    __m128i shift; /* what is left of it after the digits */
+};
+
+ALWAYS_INLINE struct rounding rounding_of(const struct dlop_cpu_axis *axis, u32 cut)
+{
+    u32 precision_bits = axis->precision_bits;
+
+    return (struct rounding){
+        _mm512_set1_epi32((1 << (precision_bits - 1)) - (128 << precision_bits)),
+        _mm_cvtsi32_si128((s32)(precision_bits - digit_bits_of(cut) * (n_parts_of(cut) - 1)))};
+}
+
+ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i taps, __m512i weights, u32 cut)
+{
+    return cut <= SPLIT_WORDS ? _mm512_dpwssd_epi32(sum, taps, weights)
+                              : _mm512_dpbusd_epi32(sum, taps, weights);
+}
+
+ALWAYS_INLINE __m512i drop_digit(__m512i sum, u32 cut)
+{
+    return cut <= SPLIT_WORDS ? _mm512_srai_epi32(sum, 16) : _mm512_srai_epi32(sum, 8);
+}
+
+/* All of the sum, where the number of groups of taps is a constant. */
+ALWAYS_INLINE __m512i sum_of(__m512i start, const __m512i *taps, __m512i (*weights)[3],
+                             u32 n_groups, u32 cut)
+{
+    __m512i sum = start;
+
+    for (u32 i = 0; i < n_parts_of(cut); i++) {
+        if (i > 0)
+            sum = drop_digit(sum, cut);
+        for (u32 g = 0; g < n_groups; g++)
+            sum = add_products(sum, taps[g], weights[g][i], cut);
+    }
+    return sum;
+}
+
+/* Where it is not: one sum per digit. */
 struct sums {
     __m512i part[3];
 };
 
-ALWAYS_INLINE struct sums sums_open(__m512i half)
+ALWAYS_INLINE struct sums sums_open(__m512i start)
 {
-    return (struct sums){{half, _mm512_setzero_si512(), _mm512_setzero_si512()}};
+    return (struct sums){{start, _mm512_setzero_si512(), _mm512_setzero_si512()}};
 }
 
 ALWAYS_INLINE void sums_add(struct sums *sums, __m512i taps, const __m512i *weights, u32 cut)
 {
     for (u32 i = 0; i < n_parts_of(cut); i++)
-        sums->part[i] = cut <= SPLIT_WORDS ? _mm512_dpwssd_epi32(sums->part[i], taps, weights[i])
-                                           : _mm512_dpbusd_epi32(sums->part[i], taps, weights[i]);
+        sums->part[i] = add_products(sums->part[i], taps, weights[i], cut);
 }
 
-/* Levels that are not clamped yet. */
-ALWAYS_INLINE __m512i sums_close(const struct sums *sums, u32 cut, __m512i precision_bits)
+ALWAYS_INLINE __m512i sums_close(const struct sums *sums, u32 cut)
 {
-    __m512i sum = sums->part[0], high = sums->part[1];
+    __m512i sum = sums->part[0];
 
-    if (cut == THREE_DIGITS)
-        high = _mm512_add_epi32(high, _mm512_slli_epi32(sums->part[2], 8));
-    if (cut != WHOLE_WORDS)
-        sum = _mm512_add_epi32(sum, _mm512_slli_epi32(high, cut == SPLIT_WORDS ? SPLIT_BITS : 8));
-    return _mm512_srav_epi32(sum, precision_bits);
+    for (u32 i = 1; i < n_parts_of(cut); i++)
+        sum = _mm512_add_epi32(drop_digit(sum, cut), sums->part[i]);
+    return sum;
+}
+
+/* Two vectors of sums to words, 128 levels lower and not clamped yet. */
+ALWAYS_INLINE __m512i round_to_words(__m512i first, __m512i second, u32 cut, __m128i shift)
+{
+    if (cut == WHOLE_WORDS)
+        return _mm512_packs_epi32(_mm512_sra_epi32(first, shift), _mm512_sra_epi32(second, shift));
+    return _mm512_sra_epi16(_mm512_packs_epi32(first, second), shift);
+}
+
+ALWAYS_INLINE __m512i clamp_to_bytes(__m512i first, __m512i second)
+{
+    return _mm512_xor_si512(_mm512_packs_epi16(first, second), _mm512_set1_epi8(-128));
 }
 
 /* ---- x ---- */
@@ -129,7 +182,7 @@ static u32 plan_n_groups(const struct dlop_cpu_axis *axis, u32 block)
 {
     u32 n_all = (axis->longest_span + 3) / 4, n_taps = 1;
 
-    if (n_all <= MAX_UNROLLED_QUADS)
+    if (n_all <= MAX_UNROLLED_GROUPS)
         return n_all;
     for (u32 o = BLOCK_OUT * block; o < BLOCK_OUT * (block + 1) && o < axis->n_out; o++)
         n_taps = axis->span[o].n > n_taps ? axis->span[o].n : n_taps;
@@ -156,12 +209,12 @@ static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut, s
 
     for (u32 i = 0; i < BLOCK_OUT; i++) {
         u32 o = BLOCK_OUT * block + i, n_taps = o < axis->n_out ? axis->span[o].n : 0;
+        const s32 *weight = axis->weight + (n_taps ? (size_t)o * axis->n_taps : 0);
 
         for (u32 g = 0; g < axis->block_n_pairs[block]; g++) {
-            u32 n = n_taps > 4 * g ? n_taps - 4 * g : 0, part[3];
+            u32 n = n_taps > 4 * g ? n_taps - 4 * g : 0, part[4];
 
-            cut_weights(axis->weight + (n ? (size_t)o * axis->n_taps + 4 * (size_t)g : 0), n, cut,
-                        part);
+            _mm_storeu_si128((__m128i *)part, cut_weights(weight + (n ? 4 * g : 0), n, cut));
             for (u32 p = 0; p < n_parts; p++)
                 memcpy(cell[(size_t)g * n_parts + p].bytes + 4 * (size_t)i, &part[p], 4);
         }
@@ -174,7 +227,7 @@ void dlop_cpu_axis_x_plan_avx512(struct dlop_cpu_axis *axis)
         cut = cut_of(axis, axis->longest_span);
     struct x_cell *cell = axis->block_cells;
 
-    axis->is_windowed = cut <= THREE_DIGITS;
+    axis->is_windowed = cut != NOT_CUT;
     for (u32 block = 0; block < n_blocks && axis->is_windowed; block++) {
         axis->is_windowed = plan_window(axis, block, &axis->block_offset_bytes[block]);
         axis->block_n_pairs[block] = plan_n_groups(axis, block);
@@ -216,48 +269,81 @@ static void split_row(const struct dlop_cpu_axis *axis, const u8 *row)
     }
 }
 
-/* 16 pixels from the levels of three channels. */
-ALWAYS_INLINE void store_block(const __m512i level[3], u8 *row_out)
+/* 16 pixels from the sums of three channels. */
+ALWAYS_INLINE void store_block(const __m512i sum[3], u32 cut, __m128i shift, u8 *row_out)
 {
     const __m512i by_pixel =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    __m512i rg = _mm512_packs_epi32(level[0], level[1]), b = _mm512_packs_epi32(level[2], level[2]);
+    __m512i bytes = clamp_to_bytes(round_to_words(sum[0], sum[1], cut, shift),
+                                   round_to_words(sum[2], sum[2], cut, shift));
 
-    _mm512_storeu_si512(row_out, _mm512_shuffle_epi8(_mm512_packus_epi16(rg, b), by_pixel));
+    _mm512_storeu_si512(row_out, _mm512_shuffle_epi8(bytes, by_pixel));
+}
+
+/* Group g of the taps of a block's 16 outputs. */
+ALWAYS_INLINE __m512i x_taps(const u8 *window, u32 g, __m512i places, u32 cut)
+{
+    const __mmask64 wanted = cut <= SPLIT_WORDS ? 0x5555555555555555u : ~(u64)0;
+
+    return _mm512_maskz_permutexvar_epi8(wanted, places,
+                                         _mm512_loadu_si512(window + 4 * (size_t)g));
+}
+
+/* One block by a constant number of groups, and by any; return the cell behind theirs. */
+ALWAYS_INLINE const struct x_cell *x_block(const struct dlop_cpu_axis *axis, const u8 *window,
+                                           const struct x_cell *cell, u32 n_groups, u32 cut,
+                                           __m512i sum_out[3])
+{
+    __m512i places = _mm512_load_si512(cell++), weights[MAX_UNROLLED_GROUPS][3];
+
+    for (u32 g = 0; g < n_groups; g++)
+        for (u32 i = 0; i < n_parts_of(cut); i++)
+            weights[g][i] = _mm512_load_si512(cell++);
+    for (u32 c = 0; c < 3; c++, window += axis->plane_bytes) {
+        __m512i taps[MAX_UNROLLED_GROUPS];
+
+        for (u32 g = 0; g < n_groups; g++)
+            taps[g] = x_taps(window, g, places, cut);
+        sum_out[c] = sum_of(sum_out[c], taps, weights, n_groups, cut);
+    }
+    return cell;
+}
+
+ALWAYS_INLINE const struct x_cell *x_block_any(const struct dlop_cpu_axis *axis, const u8 *window,
+                                               const struct x_cell *cell, u32 n_groups, u32 cut,
+                                               __m512i sum_out[3])
+{
+    __m512i places = _mm512_load_si512(cell++);
+    struct sums sums[3];
+
+    for (u32 c = 0; c < 3; c++)
+        sums[c] = sums_open(sum_out[c]);
+    for (u32 g = 0; g < n_groups; g++, cell += n_parts_of(cut))
+        for (u32 c = 0; c < 3; c++)
+            sums_add(&sums[c], x_taps(window + c * axis->plane_bytes, g, places, cut),
+                     (const __m512i *)cell, cut);
+    for (u32 c = 0; c < 3; c++)
+        sum_out[c] = sums_close(&sums[c], cut);
+    return cell;
 }
 
 /* n_groups: that of all blocks, or 0 = as the block says. */
 ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out, u32 n_groups,
                          u32 cut)
 {
-    const __m512i half = _mm512_set1_epi32(1 << (axis->precision_bits - 1));
-    const __m512i precision_bits = _mm512_set1_epi32((s32)axis->precision_bits);
-    const __mmask64 taps_mask = cut <= SPLIT_WORDS ? 0x5555555555555555u : ~(u64)0;
+    const struct rounding rounding = rounding_of(axis, cut);
     const struct x_cell *cell = axis->block_cells;
 
     split_row(axis, row);
     for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++, row_out += sizeof *cell) {
-        u32 n = n_groups ? n_groups : axis->block_n_pairs[block];
         const u8 *window = axis->planes + axis->block_offset_bytes[block];
-        __m512i places = _mm512_load_si512(cell++), level[3];
-        struct sums sums[3] = {sums_open(half), sums_open(half), sums_open(half)};
+        __m512i sum[3] = {rounding.start, rounding.start, rounding.start};
 
-        for (u32 g = 0; g < n; g++) {
-            __m512i weights[3];
-
-            for (u32 i = 0; i < n_parts_of(cut); i++)
-                weights[i] = _mm512_load_si512(cell++);
-            for (u32 c = 0; c < 3; c++) {
-                __m512i samples =
-                    _mm512_loadu_si512(window + c * axis->plane_bytes + 4 * (size_t)g);
-
-                sums_add(&sums[c], _mm512_maskz_permutexvar_epi8(taps_mask, places, samples),
-                         weights, cut);
-            }
-        }
-        for (u32 c = 0; c < 3; c++)
-            level[c] = sums_close(&sums[c], cut, precision_bits);
-        store_block(level, row_out);
+        if (n_groups)
+            cell = x_block(axis, window, cell, n_groups, cut, sum);
+        else
+            cell = x_block_any(axis, window, cell, axis->block_n_pairs[block], cut, sum);
+        store_block(sum, cut, rounding.shift, row_out);
     }
 }
 
@@ -290,8 +376,8 @@ static void x_row_split_words(const struct dlop_cpu_axis *axis, const u8 *row, u
 void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
 {
     /* [cut][n_groups] */
-    static void (*const rows[][MAX_UNROLLED_QUADS + 1])(const struct dlop_cpu_axis *axis,
-                                                        const u8 *row, u8 *row_out) = {
+    static void (*const rows[][MAX_UNROLLED_GROUPS + 1])(const struct dlop_cpu_axis *axis,
+                                                         const u8 *row, u8 *row_out) = {
         [WHOLE_WORDS] = {x_row_words, x_row_words, x_row_words},
         [SPLIT_WORDS] = {x_row_split_words, x_row_split_words, x_row_split_words},
         [TWO_DIGITS] = {x_row_2_digits_0, x_row_2_digits_1, x_row_2_digits_2},
@@ -299,10 +385,10 @@ void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 
     };
     u32 n_groups = (axis->longest_span + 3) / 4, cut = cut_of(axis, axis->longest_span);
 
-    if (!axis->is_windowed)
+    if (cut == NOT_CUT || !axis->is_windowed)
         dlop_cpu_axis_x_avx2(axis, row, row_out);
     else
-        rows[cut][n_groups <= MAX_UNROLLED_QUADS ? n_groups : 0](axis, row, row_out);
+        rows[cut][n_groups <= MAX_UNROLLED_GROUPS ? n_groups : 0](axis, row, row_out);
 }
 
 /* ---- y ---- */
@@ -328,72 +414,125 @@ ALWAYS_INLINE struct y_taps y_interleave(const __m512i row[4], u32 cut)
                             _mm512_unpackhi_epi16(high, high2)}};
 }
 
-/* n_taps: the span's, a constant in the unrolled cases. */
-ALWAYS_INLINE void y_row(const struct dlop_cpu_axis *axis, u32 n_taps, const u8 *const *rows,
-                         u32 n_px, u8 *row_out, u32 cut)
+/* Group g of the taps of 64 columns. */
+ALWAYS_INLINE struct y_taps y_group(const u8 *const *rows, size_t at, u32 n_taps, u32 g, u32 cut)
 {
-    const u32 *parts = (const u32 *)(const void *)axis->column; /* [group of taps][4] */
-    const __m512i half = _mm512_set1_epi32(1 << (axis->precision_bits - 1));
-    const __m512i precision_bits = _mm512_set1_epi32((s32)axis->precision_bits);
+    __m512i row[4];
 
-    for (size_t at = 0; at < 4 * (size_t)n_px; at += 64) {
-        struct sums sums[4] = {sums_open(half), sums_open(half), sums_open(half), sums_open(half)};
-        __m512i level[4];
+    for (u32 i = 0; i < 4; i++)
+        row[i] =
+            4 * g + i < n_taps ? _mm512_loadu_si512(rows[4 * g + i] + at) : _mm512_setzero_si512();
+    return y_interleave(row, cut);
+}
 
-        for (u32 t = 0; t < n_taps; t += 4) {
-            __m512i row[4], weights[3];
-            struct y_taps taps;
+/* 64 columns by a constant number of taps, and by any. weights: [group][4] words of digits. */
+ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_t at, u32 n_taps,
+                           u32 cut, __m512i sum_out[4])
+{
+    u32 n_groups = (n_taps + 3) / 4;
+    struct y_taps group[MAX_UNROLLED_GROUPS];
+    __m512i spread[MAX_UNROLLED_GROUPS][3];
 
-            for (u32 i = 0; i < 4; i++)
-                row[i] =
-                    t + i < n_taps ? _mm512_loadu_si512(rows[t + i] + at) : _mm512_setzero_si512();
-            for (u32 i = 0; i < n_parts_of(cut); i++)
-                weights[i] = _mm512_set1_epi32((s32)parts[t + i]);
-            taps = y_interleave(row, cut);
-            for (u32 q = 0; q < 4; q++)
-                sums_add(&sums[q], taps.part[q], weights, cut);
-        }
-        for (u32 q = 0; q < 4; q++)
-            level[q] = sums_close(&sums[q], cut, precision_bits);
-        _mm512_storeu_si512(row_out + at,
-                            _mm512_packus_epi16(_mm512_packs_epi32(level[0], level[1]),
-                                                _mm512_packs_epi32(level[2], level[3])));
+    for (u32 g = 0; g < n_groups; g++) {
+        group[g] = y_group(rows, at, n_taps, g, cut);
+        for (u32 i = 0; i < n_parts_of(cut); i++)
+            spread[g][i] = _mm512_set1_epi32((s32)weights[4 * g + i]);
+    }
+    for (u32 q = 0; q < 4; q++) {
+        __m512i taps[MAX_UNROLLED_GROUPS];
+
+        for (u32 g = 0; g < n_groups; g++)
+            taps[g] = group[g].part[q];
+        sum_out[q] = sum_of(sum_out[q], taps, spread, n_groups, cut);
     }
 }
 
-ALWAYS_INLINE void y_row_by_taps(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
-                                 u32 n_px, u8 *row_out, u32 cut)
+ALWAYS_INLINE void y_block_any(const u32 *weights, const u8 *const *rows, size_t at, u32 n_taps,
+                               u32 cut, __m512i sum_out[4])
 {
-    const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
-    u32 n_taps = axis->span[o].n, *parts = (u32 *)(void *)axis->column;
+    struct sums sums[4];
 
-    for (u32 t = 0; t < n_taps; t += 4)
-        cut_weights(weight + t, n_taps - t, cut, parts + t);
+    for (u32 q = 0; q < 4; q++)
+        sums[q] = sums_open(sum_out[q]);
+    for (u32 g = 0; 4 * g < n_taps; g++) {
+        struct y_taps taps = y_group(rows, at, n_taps, g, cut);
+        __m512i spread[3];
+
+        for (u32 i = 0; i < n_parts_of(cut); i++)
+            spread[i] = _mm512_set1_epi32((s32)weights[4 * g + i]);
+        for (u32 q = 0; q < 4; q++)
+            sums_add(&sums[q], taps.part[q], spread, cut);
+    }
+    for (u32 q = 0; q < 4; q++)
+        sum_out[q] = sums_close(&sums[q], cut);
+}
+
+/* One output row. */
+struct y_row {
+    const struct dlop_cpu_axis *axis;
+    const u8 *const *rows;
+    u32 n_px;
+    u8 *out;
+};
+
+/* n_taps: the span's where that is a constant, else 0 = n_any. */
+ALWAYS_INLINE void y_row(const struct y_row *row, u32 n_taps, u32 n_any, u32 cut)
+{
+    const struct rounding rounding = rounding_of(row->axis, cut);
+    const u32 *weights = (const u32 *)(const void *)row->axis->column;
+
+    for (size_t at = 0; at < 4 * (size_t)row->n_px; at += 64) {
+        __m512i sum[4] = {rounding.start, rounding.start, rounding.start, rounding.start};
+
+        if (n_taps)
+            y_block(weights, row->rows, at, n_taps, cut, sum);
+        else
+            y_block_any(weights, row->rows, at, n_any, cut, sum);
+        _mm512_storeu_si512(row->out + at,
+                            clamp_to_bytes(round_to_words(sum[0], sum[1], cut, rounding.shift),
+                                           round_to_words(sum[2], sum[3], cut, rounding.shift)));
+    }
+}
+
+ALWAYS_INLINE void y_row_by_words(const struct y_row *row, u32 n_taps, u32 cut)
+{
     if (n_taps == 1)
-        y_row(axis, 1, rows, n_px, row_out, cut);
-    else if (n_taps == 2)
-        y_row(axis, 2, rows, n_px, row_out, cut);
-    else if (n_taps == 3)
-        y_row(axis, 3, rows, n_px, row_out, cut);
-    else if (n_taps == 4)
-        y_row(axis, 4, rows, n_px, row_out, cut);
+        y_row(row, 1, 0, cut);
     else
-        y_row(axis, n_taps, rows, n_px, row_out, cut);
+        y_row(row, 2, 0, cut);
+}
+
+ALWAYS_INLINE void y_row_by_digits(const struct y_row *row, u32 n_taps, u32 cut)
+{
+    if (n_taps == 3)
+        y_row(row, 3, 0, cut);
+    else if (n_taps == 4)
+        y_row(row, 4, 0, cut);
+    else if (n_taps == 5)
+        y_row(row, 5, 0, cut);
+    else if (n_taps == 6)
+        y_row(row, 6, 0, cut);
+    else
+        y_row(row, 0, n_taps, cut);
 }
 
 void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
                             u32 n_px, u8 *row_out)
 {
-    u32 cut = cut_of(axis, axis->span[o].n);
+    const struct y_row row = {axis, rows, n_px, row_out};
+    const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
+    u32 n_taps = axis->span[o].n, cut = cut_of(axis, n_taps);
 
+    for (u32 t = 0; t < n_taps && cut != NOT_CUT; t += 4)
+        _mm_store_si128((__m128i *)axis->column + t / 4, cut_weights(weight + t, n_taps - t, cut));
     if (cut == WHOLE_WORDS)
-        y_row_by_taps(axis, o, rows, n_px, row_out, WHOLE_WORDS);
+        y_row_by_words(&row, n_taps, WHOLE_WORDS);
     else if (cut == SPLIT_WORDS)
-        y_row_by_taps(axis, o, rows, n_px, row_out, SPLIT_WORDS);
+        y_row_by_words(&row, n_taps, SPLIT_WORDS);
     else if (cut == TWO_DIGITS)
-        y_row_by_taps(axis, o, rows, n_px, row_out, TWO_DIGITS);
+        y_row_by_digits(&row, n_taps, TWO_DIGITS);
     else if (cut == THREE_DIGITS)
-        y_row_by_taps(axis, o, rows, n_px, row_out, THREE_DIGITS);
+        y_row_by_digits(&row, n_taps, THREE_DIGITS);
     else
         dlop_cpu_axis_y_avx2(axis, o, rows, n_px, row_out);
 }
