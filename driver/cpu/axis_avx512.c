@@ -33,12 +33,18 @@
 /* How weights are cut: into one or two digits of 16 bits, for up to two taps; into digits of 8. */
 enum { WHOLE_WORDS, SPLIT_WORDS, TWO_DIGITS, THREE_DIGITS, NOT_CUT };
 
+/* Digits' products of this many taps and 128 levels of 22 bits fit in 32 bits whatever the digits,
+ * 16384 * 255 * 128 + 2^29. */
+#define MAX_CUT_TAPS 16384
+
 /* For spans of up to n_taps: all digits but the highest shift out before packing, and up to 8 bits
  * after that. */
 static u32 cut_of(const struct dlop_cpu_axis *axis, u32 n_taps)
 {
     u32 precision_bits = axis->precision_bits;
 
+    if (n_taps > MAX_CUT_TAPS)
+        return NOT_CUT;
     if (n_taps <= 2 && axis->is_16_bit)
         return WHOLE_WORDS;
     if (n_taps <= 2 && precision_bits >= 16)

@@ -140,6 +140,8 @@ static void check_y(struct random_state *random, u32 n_in, void *heap_table)
     const u8 **pointers = calloc(span->n + 1, sizeof *pointers);
 
     random_bytes(random, rows, n_in * row_bytes);
+    if (random_in(random, 0, 3) == 0)
+        memset(rows, random_in(random, 0, 1) ? 255 : 0, n_in * row_bytes);
     for (u32 y = 0; y < n_in; y++)
         memcpy(packed + (size_t)y * n_px * 4, rows + y * row_bytes + 4 * shift, 4 * (size_t)n_px);
     for (u32 t = 0; t < span->n; t++)
@@ -204,6 +206,26 @@ static void long_spans(void **state)
 
         check_x(&random, n_in, axis_resize(filter, n_in, n_out, i & 1 ? 22 : 0, 0));
         check_y(&random, n_in, axis_resize(filter, n_in, n_out, i & 1 ? 22 : 0, 0));
+    }
+}
+
+/* As many taps as there are, each as large as a lowest digit gets: partial sums reach the limits that
+ * the whole sum has. */
+static void longest_spans(void **state)
+{
+    (void)state;
+    struct random_state random = random_start(random_seed());
+
+    for (u32 i = 0; i < 24; i++) {
+        void *table = axis_alloc(1, DLOP_MAX_SIDE_PX, 22, 0);
+
+        axis_spans(table)[0] = (struct dlop_span){0, DLOP_MAX_SIDE_PX};
+        for (u32 t = 0; t < DLOP_MAX_SIDE_PX; t++)
+            axis_weights(table)[t] = i % 2 ? 127 : -128;
+        if (i < 20)
+            check_x(&random, DLOP_MAX_SIDE_PX, table);
+        else
+            check_y(&random, DLOP_MAX_SIDE_PX, table);
     }
 }
 
@@ -410,6 +432,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_filter_and_size),
         cmocka_unit_test(small_sizes_exhaustively),
         cmocka_unit_test(long_spans),
+        cmocka_unit_test(longest_spans),
         cmocka_unit_test(random_tables),
         cmocka_unit_test(copies_by_runs),
         cmocka_unit_test(a_crop_is_a_shift_and_a_flip_is_one_run),
