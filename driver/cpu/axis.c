@@ -84,7 +84,7 @@ static size_t block_cells_bytes(const struct dlop_cpu_axis *axis)
 
 static size_t plane_bytes(const struct dlop_cpu_axis *axis)
 {
-    return round_to_64((size_t)axis->n_in + axis->longest_span + 64);
+    return round_to_64((size_t)axis->n_in + axis->longest_span + 256);
 }
 
 size_t dlop_cpu_axis_memory_bytes(const struct dlop_cpu_axis *axis)

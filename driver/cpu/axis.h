@@ -49,8 +49,8 @@ struct dlop_cpu_axis {
     u32 *block_n_pairs;      /* [n blocks]: pairs of taps of the longest span */
     void *block_cells;       /* weights */
     u8 *planes;              /* [3][plane_bytes]: room for the channels of one row */
-    size_t plane_bytes;      /* readable for 64 bytes from each pixel of a span on */
-    bool is_windowed;        /* x goes by the windows of axis_avx512.c */
+    size_t plane_bytes;      /* readable for 256 bytes from each pixel of a span on */
+    u32 n_window_vectors;    /* windows of axis_avx512.c: 1, 2, 4; 0: not for it */
 };
 
 /* Bytes that a row of n_px pixels must have where spans of up to longest_span pixels are read from

@@ -12,10 +12,10 @@
  *
  * x: the row is split into planes; outputs go in blocks of 16. One byte permutation of the 64
  * samples from a block's first one on (its window) brings four taps to each output, and weights
- * serve three channels as they stand in memory.
+ * serve three channels as they stand in memory. Larger ratios take two or four vectors of samples.
  * y: 64 bytes of the row at a time, four source rows interleaved to four taps.
- * Through axis_avx2.c go x axes whose blocks reach farther than a window, with a ratio above 4, and
- * weights that do not fit (cut_of).
+ * Through axis_avx2.c go x axes whose blocks reach farther, with ratios above about 13, and weights
+ * that do not fit (cut_of).
  */
 #include "driver/cpu/axis.h"
 
@@ -24,8 +24,9 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-#define BLOCK_OUT    16
-#define WINDOW_BYTES 64
+#define BLOCK_OUT 16
+
+#define MAX_WINDOW_VECTORS 4
 
 /* Spans of up to this many groups of four taps have unrolled code. */
 #define MAX_UNROLLED_GROUPS 2
@@ -166,8 +167,20 @@ struct x_cell {
     u8 bytes[64];
 };
 
-/* First sample of a block's window; false where its first four taps do not all lie in one. */
-static bool plan_window(const struct dlop_cpu_axis *axis, u32 block, u32 *first_out)
+/* Groups of taps that a block runs through: one number for all where the code is unrolled. */
+static u32 plan_n_groups(const struct dlop_cpu_axis *axis, u32 block)
+{
+    u32 n_all = (axis->longest_span + 3) / 4, n_taps = 1;
+
+    if (n_all <= MAX_UNROLLED_GROUPS)
+        return n_all;
+    for (u32 o = BLOCK_OUT * block; o < BLOCK_OUT * (block + 1) && o < axis->n_out; o++)
+        n_taps = axis->span[o].n > n_taps ? axis->span[o].n : n_taps;
+    return (n_taps + 3) / 4;
+}
+
+/* Find the first sample of a block's window; returns how many samples it takes for all taps. */
+static u32 plan_window(const struct dlop_cpu_axis *axis, u32 block, u32 *first_out)
 {
     u32 first = UINT32_MAX, last = 0;
 
@@ -180,19 +193,27 @@ static bool plan_window(const struct dlop_cpu_axis *axis, u32 block, u32 *first_
         last = start > last ? start : last;
     }
     *first_out = first <= last ? first : 0;
-    return first > last || last - first + 4 <= WINDOW_BYTES;
+    return first <= last ? last - first + 4 * axis->block_n_pairs[block] : 0;
 }
 
-/* Groups of taps that a block runs through: one number for all where the code is unrolled. */
-static u32 plan_n_groups(const struct dlop_cpu_axis *axis, u32 block)
+/* Plan groups and windows; returns the vectors of samples for the widest window, 0 where there is
+ * no code for it. */
+static u32 plan_windows(const struct dlop_cpu_axis *axis, u32 cut)
 {
-    u32 n_all = (axis->longest_span + 3) / 4, n_taps = 1;
+    u32 widest = 0, n_vectors = 1;
 
-    if (n_all <= MAX_UNROLLED_GROUPS)
-        return n_all;
-    for (u32 o = BLOCK_OUT * block; o < BLOCK_OUT * (block + 1) && o < axis->n_out; o++)
-        n_taps = axis->span[o].n > n_taps ? axis->span[o].n : n_taps;
-    return (n_taps + 3) / 4;
+    if (cut == NOT_CUT)
+        return 0;
+    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
+        u32 n;
+
+        axis->block_n_pairs[block] = plan_n_groups(axis, block);
+        n = plan_window(axis, block, &axis->block_offset_bytes[block]);
+        widest = n > widest ? n : widest;
+    }
+    while (n_vectors <= MAX_WINDOW_VECTORS && 64 * n_vectors < widest)
+        n_vectors *= 2;
+    return n_vectors <= (cut <= SPLIT_WORDS ? 1 : MAX_WINDOW_VECTORS) ? n_vectors : 0;
 }
 
 /* Words take two samples and leave the bytes between them zero (x_row masks them). */
@@ -229,20 +250,19 @@ static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut, s
 
 void dlop_cpu_axis_x_plan_avx512(struct dlop_cpu_axis *axis)
 {
-    u32 n_blocks = (axis->n_out + BLOCK_OUT - 1) / BLOCK_OUT,
-        cut = cut_of(axis, axis->longest_span);
+    u32 cut = cut_of(axis, axis->longest_span);
     struct x_cell *cell = axis->block_cells;
 
-    axis->is_windowed = cut != NOT_CUT;
-    for (u32 block = 0; block < n_blocks && axis->is_windowed; block++) {
-        axis->is_windowed = plan_window(axis, block, &axis->block_offset_bytes[block]);
-        axis->block_n_pairs[block] = plan_n_groups(axis, block);
+    axis->n_window_vectors = plan_windows(axis, cut);
+    if (!axis->n_window_vectors) {
+        dlop_cpu_axis_x_plan_avx2(axis);
+        return;
+    }
+    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
         plan_places(axis, block, cut, cell);
         plan_weights(axis, block, cut, cell + 1);
         cell += 1 + axis->block_n_pairs[block] * n_parts_of(cut);
     }
-    if (!axis->is_windowed)
-        dlop_cpu_axis_x_plan_avx2(axis);
 }
 
 /* Every fourth of 32 bytes from `first` on: a channel of eight pixels. */
@@ -286,113 +306,145 @@ ALWAYS_INLINE void store_block(const __m512i sum[3], u32 cut, __m128i shift, u8 
     _mm512_storeu_si512(row_out, _mm512_shuffle_epi8(bytes, by_pixel));
 }
 
-/* Group g of the taps of a block's 16 outputs. */
-ALWAYS_INLINE __m512i x_taps(const u8 *window, u32 g, __m512i places, u32 cut)
-{
-    const __mmask64 wanted = cut <= SPLIT_WORDS ? 0x5555555555555555u : ~(u64)0;
+/* What a row's code is made for. n_groups: of taps, of all blocks, or 0 = as the block says. */
+struct x_shape {
+    u32 cut, n_groups, n_vectors;
+};
 
-    return _mm512_maskz_permutexvar_epi8(wanted, places,
-                                         _mm512_loadu_si512(window + 4 * (size_t)g));
+/* A block's window of one channel. */
+struct x_window {
+    __m512i part[MAX_WINDOW_VECTORS];
+};
+
+ALWAYS_INLINE struct x_window x_load(const u8 *samples, u32 n_vectors)
+{
+    struct x_window window;
+
+    for (u32 i = 0; i < n_vectors; i++)
+        window.part[i] = _mm512_loadu_si512(samples + 64 * (size_t)i);
+    return window;
+}
+
+/* A group of taps of 16 outputs. */
+ALWAYS_INLINE __m512i x_taps(const struct x_window *window, __m512i places, struct x_shape shape)
+{
+    const __mmask64 wanted = shape.cut <= SPLIT_WORDS ? 0x5555555555555555u : ~(u64)0;
+    __m512i near, far;
+
+    if (shape.n_vectors == 1)
+        return _mm512_maskz_permutexvar_epi8(wanted, places, window->part[0]);
+    near = _mm512_permutex2var_epi8(window->part[0], places, window->part[1]);
+    if (shape.n_vectors == 2)
+        return near;
+    far = _mm512_permutex2var_epi8(window->part[2], places, window->part[3]);
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(places), near, far);
 }
 
 /* One block by a constant number of groups, and by any; return the cell behind theirs. */
-ALWAYS_INLINE const struct x_cell *x_block(const struct dlop_cpu_axis *axis, const u8 *window,
-                                           const struct x_cell *cell, u32 n_groups, u32 cut,
+ALWAYS_INLINE const struct x_cell *x_block(const struct dlop_cpu_axis *axis, const u8 *samples,
+                                           const struct x_cell *cell, struct x_shape shape,
                                            __m512i sum_out[3])
 {
-    __m512i places = _mm512_load_si512(cell++), weights[MAX_UNROLLED_GROUPS][3];
+    __m512i places[MAX_UNROLLED_GROUPS], weights[MAX_UNROLLED_GROUPS][3];
 
-    for (u32 g = 0; g < n_groups; g++)
-        for (u32 i = 0; i < n_parts_of(cut); i++)
+    places[0] = _mm512_load_si512(cell++);
+    for (u32 g = 0; g < shape.n_groups; g++) {
+        if (g > 0)
+            places[g] = _mm512_add_epi8(places[g - 1], _mm512_set1_epi8(4));
+        for (u32 i = 0; i < n_parts_of(shape.cut); i++)
             weights[g][i] = _mm512_load_si512(cell++);
-    for (u32 c = 0; c < 3; c++, window += axis->plane_bytes) {
+    }
+    for (u32 c = 0; c < 3; c++, samples += axis->plane_bytes) {
+        struct x_window window = x_load(samples, shape.n_vectors);
         __m512i taps[MAX_UNROLLED_GROUPS];
 
-        for (u32 g = 0; g < n_groups; g++)
-            taps[g] = x_taps(window, g, places, cut);
-        sum_out[c] = sum_of(sum_out[c], taps, weights, n_groups, cut);
+        for (u32 g = 0; g < shape.n_groups; g++)
+            taps[g] = x_taps(&window, places[g], shape);
+        sum_out[c] = sum_of(sum_out[c], taps, weights, shape.n_groups, shape.cut);
     }
     return cell;
 }
 
-ALWAYS_INLINE const struct x_cell *x_block_any(const struct dlop_cpu_axis *axis, const u8 *window,
-                                               const struct x_cell *cell, u32 n_groups, u32 cut,
-                                               __m512i sum_out[3])
+ALWAYS_INLINE const struct x_cell *x_block_any(const struct dlop_cpu_axis *axis, const u8 *samples,
+                                               const struct x_cell *cell, u32 n_groups,
+                                               struct x_shape shape, __m512i sum_out[3])
 {
     __m512i places = _mm512_load_si512(cell++);
+    struct x_window window[3];
     struct sums sums[3];
 
-    for (u32 c = 0; c < 3; c++)
+    for (u32 c = 0; c < 3; c++) {
+        window[c] = x_load(samples + c * axis->plane_bytes, shape.n_vectors);
         sums[c] = sums_open(sum_out[c]);
-    for (u32 g = 0; g < n_groups; g++, cell += n_parts_of(cut))
+    }
+    for (u32 g = 0; g < n_groups; g++, cell += n_parts_of(shape.cut)) {
         for (u32 c = 0; c < 3; c++)
-            sums_add(&sums[c], x_taps(window + c * axis->plane_bytes, g, places, cut),
-                     (const __m512i *)cell, cut);
+            sums_add(&sums[c], x_taps(&window[c], places, shape), (const __m512i *)cell, shape.cut);
+        places = _mm512_add_epi8(places, _mm512_set1_epi8(4));
+    }
     for (u32 c = 0; c < 3; c++)
-        sum_out[c] = sums_close(&sums[c], cut);
+        sum_out[c] = sums_close(&sums[c], shape.cut);
     return cell;
 }
 
-/* n_groups: that of all blocks, or 0 = as the block says. */
-ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out, u32 n_groups,
-                         u32 cut)
+ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out,
+                         struct x_shape shape)
 {
-    const struct rounding rounding = rounding_of(axis, cut);
+    const struct rounding rounding = rounding_of(axis, shape.cut);
     const struct x_cell *cell = axis->block_cells;
 
     split_row(axis, row);
     for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++, row_out += sizeof *cell) {
-        const u8 *window = axis->planes + axis->block_offset_bytes[block];
+        const u8 *samples = axis->planes + axis->block_offset_bytes[block];
         __m512i sum[3] = {rounding.start, rounding.start, rounding.start};
 
-        if (n_groups)
-            cell = x_block(axis, window, cell, n_groups, cut, sum);
+        if (shape.n_groups)
+            cell = x_block(axis, samples, cell, shape, sum);
         else
-            cell = x_block_any(axis, window, cell, axis->block_n_pairs[block], cut, sum);
-        store_block(sum, cut, rounding.shift, row_out);
+            cell = x_block_any(axis, samples, cell, axis->block_n_pairs[block], shape, sum);
+        store_block(sum, shape.cut, rounding.shift, row_out);
     }
 }
 
-#define X_ROWS(n_groups)                                                                           \
-    static void x_row_2_digits_##n_groups(const struct dlop_cpu_axis *axis, const u8 *row,         \
-                                          u8 *row_out)                                             \
+#define X_ROW(name, cut, n_groups, n_vectors)                                                      \
+    static void name(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)                 \
     {                                                                                              \
-        x_row(axis, row, row_out, n_groups, TWO_DIGITS);                                           \
-    }                                                                                              \
-    static void x_row_3_digits_##n_groups(const struct dlop_cpu_axis *axis, const u8 *row,         \
-                                          u8 *row_out)                                             \
-    {                                                                                              \
-        x_row(axis, row, row_out, n_groups, THREE_DIGITS);                                         \
+        x_row(axis, row, row_out, (struct x_shape){cut, n_groups, n_vectors});                     \
     }
+X_ROW(x_row_words, WHOLE_WORDS, 1, 1)
+X_ROW(x_row_split_words, SPLIT_WORDS, 1, 1)
+X_ROW(x_row_2_digits_0, TWO_DIGITS, 0, 1)
+X_ROW(x_row_2_digits_1, TWO_DIGITS, 1, 1)
+X_ROW(x_row_2_digits_2, TWO_DIGITS, 2, 1)
+X_ROW(x_row_3_digits_0, THREE_DIGITS, 0, 1)
+X_ROW(x_row_3_digits_1, THREE_DIGITS, 1, 1)
+X_ROW(x_row_3_digits_2, THREE_DIGITS, 2, 1)
+X_ROW(x_row_2_digits_in_2, TWO_DIGITS, 0, 2)
+X_ROW(x_row_2_digits_in_4, TWO_DIGITS, 0, 4)
+X_ROW(x_row_3_digits_in_2, THREE_DIGITS, 0, 2)
+X_ROW(x_row_3_digits_in_4, THREE_DIGITS, 0, 4)
 
-X_ROWS(0)
-X_ROWS(1)
-X_ROWS(2)
-
-static void x_row_words(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
-{
-    x_row(axis, row, row_out, 1, WHOLE_WORDS);
-}
-
-static void x_row_split_words(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
-{
-    x_row(axis, row, row_out, 1, SPLIT_WORDS);
-}
+typedef void x_row_fn(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
 void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
 {
-    /* [cut][n_groups] */
-    static void (*const rows[][MAX_UNROLLED_GROUPS + 1])(const struct dlop_cpu_axis *axis,
-                                                         const u8 *row, u8 *row_out) = {
+    /* [cut][n_groups] for windows of one vector, [cut][n_vectors] for wider ones. */
+    static x_row_fn *const rows[][MAX_UNROLLED_GROUPS + 1] = {
         [WHOLE_WORDS] = {x_row_words, x_row_words, x_row_words},
         [SPLIT_WORDS] = {x_row_split_words, x_row_split_words, x_row_split_words},
         [TWO_DIGITS] = {x_row_2_digits_0, x_row_2_digits_1, x_row_2_digits_2},
         [THREE_DIGITS] = {x_row_3_digits_0, x_row_3_digits_1, x_row_3_digits_2},
     };
+    static x_row_fn *const wide_rows[][MAX_WINDOW_VECTORS + 1] = {
+        [TWO_DIGITS] = {[2] = x_row_2_digits_in_2, [4] = x_row_2_digits_in_4},
+        [THREE_DIGITS] = {[2] = x_row_3_digits_in_2, [4] = x_row_3_digits_in_4},
+    };
     u32 n_groups = (axis->longest_span + 3) / 4, cut = cut_of(axis, axis->longest_span);
 
-    if (cut == NOT_CUT || !axis->is_windowed)
+    if (cut == NOT_CUT || !axis->n_window_vectors)
         dlop_cpu_axis_x_avx2(axis, row, row_out);
+    else if (axis->n_window_vectors > 1)
+        wide_rows[cut][axis->n_window_vectors](axis, row, row_out);
     else
         rows[cut][n_groups <= MAX_UNROLLED_GROUPS ? n_groups : 0](axis, row, row_out);
 }
