@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "driver/cpu/jpeg_internal.h"
 #include "hw/core/frame.h"
@@ -10,25 +11,60 @@
 
 #define ALIGNMENT 64
 
-static size_t align_up(size_t n_bytes)
+static size_t align_up(size_t n_bytes, size_t alignment)
 {
-    return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (n_bytes + alignment - 1) / alignment * alignment;
 }
 
-/* Make a buffer at least n_bytes large; its content is lost when it grows. */
+/* From here on memory comes in pages of this size, where the system has them: it is made when a
+ * sample is written, by the thread that writes it, 512 small pages at a time. */
+#define HUGE_BYTES ((size_t)2 << 20)
+
+/* n_bytes, a multiple of HUGE_BYTES, zeroed; or null. */
+static u8 *map_pages(size_t n_bytes)
+{
+    u8 *mapped = mmap(NULL, n_bytes + HUGE_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
+
+    if (mapped == MAP_FAILED)
+        return NULL;
+    before = (HUGE_BYTES - (uintptr_t)mapped % HUGE_BYTES) % HUGE_BYTES;
+    if (before > 0)
+        munmap(mapped, before);
+    munmap(mapped + before + n_bytes, HUGE_BYTES - before);
+    madvise(mapped + before, n_bytes, MADV_HUGEPAGE);
+    return mapped + before;
+}
+
+static void give_back(u8 *memory, size_t capacity_bytes)
+{
+    if (capacity_bytes < HUGE_BYTES)
+        free(memory);
+    else
+        munmap(memory, capacity_bytes);
+}
+
+/* Make a buffer at least n_bytes large; its content is lost when it grows. New memory is zero:
+ * margins and padding of planes are read, if only for samples that nobody uses. */
 static dlop_status grow(u8 **memory, size_t *capacity_bytes, size_t n_bytes)
 {
     u8 *larger;
 
     if (n_bytes <= *capacity_bytes)
         return DLOP_OK;
-    n_bytes = align_up(n_bytes);
-    larger = aligned_alloc(ALIGNMENT, n_bytes);
+    if (n_bytes < HUGE_BYTES) {
+        n_bytes = align_up(n_bytes, ALIGNMENT);
+        larger = aligned_alloc(ALIGNMENT, n_bytes);
+        if (larger != NULL)
+            memset(larger, 0, n_bytes);
+    } else {
+        n_bytes = align_up(n_bytes, HUGE_BYTES);
+        larger = map_pages(n_bytes);
+    }
     if (larger == NULL)
         return DLOP_ERR_NO_MEMORY;
-    /* Margins and padding of planes are read, if only for samples that nobody uses. */
-    memset(larger, 0, n_bytes);
-    free(*memory);
+    give_back(*memory, *capacity_bytes);
     *memory = larger;
     *capacity_bytes = n_bytes;
     return DLOP_OK;
@@ -36,7 +72,7 @@ static dlop_status grow(u8 **memory, size_t *capacity_bytes, size_t n_bytes)
 
 dlop_status dlop_cpu_jpeg_open(struct dlop_cpu_jpeg **out)
 {
-    struct dlop_cpu_jpeg *jpeg = aligned_alloc(ALIGNMENT, align_up(sizeof(*jpeg)));
+    struct dlop_cpu_jpeg *jpeg = aligned_alloc(ALIGNMENT, align_up(sizeof(*jpeg), ALIGNMENT));
 
     if (jpeg == NULL)
         return DLOP_ERR_NO_MEMORY;
@@ -50,9 +86,9 @@ void dlop_cpu_jpeg_close(struct dlop_cpu_jpeg **jpeg)
     if (*jpeg == NULL)
         return;
     for (u32 i = 0; i < DLOP_JPEG_MAX_COMPONENTS; i++)
-        free((*jpeg)->planes[i]);
+        give_back((*jpeg)->planes[i], (*jpeg)->planes_capacity_bytes[i]);
     free((*jpeg)->split);
-    free((*jpeg)->rows);
+    give_back((*jpeg)->rows, (*jpeg)->rows_capacity_bytes);
     free(*jpeg);
     *jpeg = NULL;
 }
@@ -73,7 +109,8 @@ static dlop_status plan_plane(struct dlop_cpu_jpeg *jpeg, u32 c)
     plane->height = (range->y_end - range->y_begin) * mcu_height;
     plane->upsample_kind =
         dlop_upsample_kind_of(component->ratio_x, component->ratio_y, component->width_samples);
-    plane->stride_bytes = align_up((size_t)plane->width + (size_t)2 * DLOP_CPU_PLANE_MARGIN);
+    plane->stride_bytes =
+        align_up((size_t)plane->width + (size_t)2 * DLOP_CPU_PLANE_MARGIN, ALIGNMENT);
     /* The rows of a block shall not all fall into one set of the cache. */
     if (plane->stride_bytes % 1024 == 0)
         plane->stride_bytes += ALIGNMENT;
@@ -97,7 +134,7 @@ static dlop_status plan_frame(struct dlop_cpu_jpeg *jpeg, const struct dlop_jpeg
         return status;
     /* Twice the samples that lead to the row: one more on each side. */
     jpeg->row_bytes =
-        align_up((size_t)jpeg->rect.width + 4 + (size_t)2 * DLOP_CPU_STEP_SLACK_BYTES);
+        align_up((size_t)jpeg->rect.width + 4 + (size_t)2 * DLOP_CPU_STEP_SLACK_BYTES, ALIGNMENT);
     return grow(&jpeg->rows, &jpeg->rows_capacity_bytes,
                 jpeg->row_bytes * DLOP_JPEG_MAX_COMPONENTS);
 }

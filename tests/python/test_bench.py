@@ -8,7 +8,8 @@ import time
 import pytest
 import script
 from conftest import PACKAGE
-from dlop import bench_loader
+from dlop import bench_library, bench_loader, bench_pipelines
+from torchvision import transforms
 
 FIGURES = {"images_per_s", "cpu_s_per_1000", "first_batch_s", "rss_peak_bytes"}
 
@@ -18,12 +19,14 @@ def run(*arguments):
     return script.run(command, attach=False, cwd=PACKAGE)
 
 
-@pytest.mark.parametrize("pipeline", ["v1", "v2", "v2-tensor", "evaluation"])
+@pytest.mark.parametrize(
+    "pipeline", ["v1", pytest.param("v2", marks=pytest.mark.full), "v2-tensor", "evaluation"]
+)
 def test_result(tiny, pipeline):
     if pipeline.startswith("v2"):
         pytest.importorskip("torchvision.transforms.v2", reason="torchvision: v2 came with 0.15")
     child = run(
-        *("--data", tiny, "--limit", 24, "--rounds", 1 + (pipeline == "v1")),
+        *("--data", tiny, "--limit", 24, "--rounds", 1),
         *("--pipeline", pipeline, "--json", "-"),
         *("--seconds", 0),
     )
@@ -37,6 +40,7 @@ def test_result(tiny, pipeline):
     assert result["ratio"]["wall"] > 0 and result["ratio"]["cpu"] > 0
 
 
+@pytest.mark.full
 def test_pictures_in_memory(cifar):
     arguments = ("--data", cifar, "--pipeline", "cifar", "--limit", 300, "--batch-size", 64)
     child = run(*arguments, "--rounds", 1, "--seconds", 0, "--json", "-")
@@ -49,11 +53,13 @@ def test_variants_are_dlop_with_one_option_changed(tiny):
     child = run(
         *("--data", tiny, "--limit", 16, "--rounds", 1, "--seconds", 0, "--json", "-"),
         *("--variant", "pipeline=u8-nhwc", "--variant", "batch-size=3"),
+        *("--variant", "output=u8-nhwc"),
     )
     assert child.returncode == 0, child.stderr
     result = json.loads(child.stdout)
     rows = {one["name"]: one for one in result["contestants"]}
-    assert list(rows) == ["torch", "dlop", "dlop pipeline=u8-nhwc", "dlop batch-size=3"]
+    variants = ("pipeline=u8-nhwc", "batch-size=3", "output=u8-nhwc")
+    assert list(rows) == ["torch", "dlop", *(f"dlop {name}" for name in variants)]
     row = rows["dlop batch-size=3"]
     assert row["dlop_over"]["wall"] == result["ratio"]["wall"] / row["ratio"]["wall"]
 
@@ -75,6 +81,7 @@ def test_a_variant_runs_with_its_option(tmp_path):
         ("--data", ".", "--variant", "cores=999"),
         ("--data", ".", "--variant", "colour=red"),
         ("--data", ".", "--variant", "pipeline=v3"),
+        ("--data", ".", "--variant", "output=u4"),
         ("--data", ".", "--variant", "pipeline=cifar"),
         ("--data", ".", "--pipeline", "evaluation", "--peers", "dali"),
         ("--data", ".", "--seconds", "-1"),
@@ -88,6 +95,28 @@ def test_wrong_usage(arguments):
 def test_no_pictures(tmp_path):
     child = run("--data", tmp_path)
     assert child.returncode == 1 and "dlop bench:" in child.stderr
+
+
+def test_outputs_are_one_picture_in_other_forms(tiny):
+    import torch
+
+    transform = bench_pipelines.PIPELINES["v1"].make()
+    paths = sorted(map(str, tiny.rglob("*.jpg")))[:20]
+    made = {}
+    for output in bench_library.OUTPUTS:
+        torch.manual_seed(4)
+        batches = bench_library.Batches(paths, transform, output, 8)
+        epoch = [batch.clone() for batch in batches()]
+        assert [len(batch) for batch in epoch] == [8, 8, 4]
+        next(batches())  # and the rest is dropped
+        assert sum(len(batch) for batch in batches()) == 20
+        made[output] = torch.cat(epoch)
+    small, floats = made["u8-nchw"], made["f32-nchw"]
+    assert small.dtype == torch.uint8 and small.shape == (20, 3, 224, 224)
+    assert torch.equal(made["u8-nhwc"].permute(0, 3, 1, 2), small)
+    assert torch.equal(made["f32-nhwc"].permute(0, 3, 1, 2), floats)
+    wanted = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))(small / 255)
+    assert torch.equal(wanted, floats)
 
 
 def test_epochs_are_repeated_until_the_time_is_over():

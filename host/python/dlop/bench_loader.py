@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import bench_common, bench_peers, bench_pipelines, bench_plot, report
+from . import bench_common, bench_library, bench_peers, bench_pipelines, bench_plot, report
 
 SCHEMA = "dlop.bench.loader/1"
 _N_EQUAL = 256
@@ -31,8 +31,9 @@ _EPILOG = """Examples:
   dlop bench loader --data photos/train --peers dali,spdl --plot loaders.svg
   dlop bench loader --data photos/train --cores 1 --variant cores=2
 
-A variant is DLOP with one option changed: how it grows with cores, what bytes cost instead of
-floats (pipeline=u8-nhwc), another device.
+A variant (--variant may be given several times) is DLOP with one option changed: how it grows with
+cores, another device. output=u8-nhwc (or f32-nchw, f32-nhwc, u8-nchw) is the C library without
+torch's protocol around it, in a form that a script cannot ask for without a copy.
 
 A peer is another loader, measured where it is installed, in its honest best settings; its draws
 and pixels are its own, and the table says by how much whole pictures differ. A name with a dot is
@@ -101,7 +102,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="DLOP once more with another pipeline, cores, batch-size or device; repeatable",
+        help="DLOP once more with another pipeline, cores, batch-size, device or output",
     )
     parser.add_argument(
         "--peers",
@@ -121,11 +122,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def _variant(text: str) -> tuple[str, Any]:
     """Name of an option as in its namespace, and its value."""
     name, _, value = text.partition("=")
-    kinds = {"pipeline": str, "device": str, "cores": int, "batch-size": int}
+    kinds = {"pipeline": str, "device": str, "cores": int, "batch-size": int, "output": str}
     if name not in kinds or not value:
         raise argparse.ArgumentTypeError(f"one of {', '.join(kinds)}, and a value: cores=2")
     if name == "pipeline" and value not in bench_pipelines.PIPELINES:
         raise argparse.ArgumentTypeError(f"no pipeline is called {value}")
+    if name == "output" and value not in bench_library.OUTPUTS:
+        raise argparse.ArgumentTypeError(f"output is one of {', '.join(bench_library.OUTPUTS)}")
     return name.replace("-", "_"), kinds[name](value)
 
 
@@ -138,6 +141,8 @@ def _check_own(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
         check_options(parser, other)
         if (table[other.pipeline].dataset == "cifar") != (table[pipeline].dataset == "cifar"):
             parser.error("--variant pipeline: the data are of another kind")
+        if hasattr(other, "output") and table[other.pipeline].dataset != "files":
+            parser.error("--variant output: for pipelines of files that Pillow decodes")
 
 
 def _own(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
@@ -241,6 +246,11 @@ def _measure_own(options: Any, is_dlop: bool) -> dict[str, float]:
     def run() -> dict[str, float]:
         name_device(options)
         dataset = bench_pipelines.open_dataset(options)
+        if hasattr(options, "output"):
+            paths = [path for path, _ in bench_pipelines.samples_of(dataset)]
+            transform = bench_pipelines.PIPELINES[options.pipeline].make()
+            more = (options.output, options.batch_size)
+            return measure(bench_library.Batches(paths, transform, *more), options)
         return measure(bench_pipelines.open_loader(dataset, options, is_dlop), options)
 
     return bench_common.in_child(run, bench_common.pinned_cores(options.cores))
