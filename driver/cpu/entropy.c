@@ -15,7 +15,7 @@
  * images bring their own.
  */
 
-#define MAX_GROUP_SIZE    7  /* value bits of -127..127 */
+#define MAX_SECOND_SIZE   7  /* value bits of -127..127 */
 #define MAX_GROUP_ADVANCE 33 /* from index 63 on it stays outside the indices of an end of block */
 
 /* An AC symbol as its entry in the core table says. */
@@ -63,7 +63,7 @@ static void fill_follower(struct ac_builder *builder, u32 n_bits)
 
         if (symbol.code_bits > n_bits)
             break;
-        if (symbol.is_bad || symbol.is_end || used_bits > n_bits || symbol.size > MAX_GROUP_SIZE) {
+        if (symbol.is_bad || symbol.is_end || used_bits > n_bits || symbol.size > MAX_SECOND_SIZE) {
             u32 entry = symbol.is_end ? DLOP_CPU_END_ADVANCE << 8 | symbol.code_bits : 0;
 
             fill(out, 1u << (n_bits - symbol.code_bits), entry);
@@ -87,45 +87,53 @@ static void fill_follower(struct ac_builder *builder, u32 n_bits)
     fill(out, (u32)(end - out), 0);
 }
 
+/* Set n entries of first[]: a value of size bits, of which raw are the first and n_late follow. */
+static void fill_first(s16 *out, u32 n, u32 raw, u32 size, u32 n_late)
+{
+    s32 value = (s32)(raw << n_late);
+
+    if (size > 0 && !(raw >> (size - n_late - 1)))
+        value -= (1 << size) - 1;
+    for (u32 i = 0; i < n; i++)
+        out[i] = (s16)((u32)value << 5 | (31 - n_late));
+}
+
 static void fill_groups(struct ac_builder *builder, struct dlop_cpu_huff *huff)
 {
     const u32 n_bits = DLOP_CPU_GROUP_BITS;
     u32 *group = huff->group, at = 0;
-    s8 *first = huff->first;
+    s16 *first = huff->first;
 
     for (u32 i = 0; i < builder->n_symbols; i++) {
         struct symbol symbol = symbol_of(builder->core->entry[i]);
-        u32 used_bits = symbol.code_bits + symbol.size;
-        u32 entry = symbol.advance << 8 | symbol.code_bits;
+        u32 used_bits = symbol.code_bits + symbol.size, n_late, entry;
 
         if (symbol.code_bits > n_bits)
             break;
-        if (symbol.is_bad || symbol.is_end || used_bits > n_bits || symbol.size > MAX_GROUP_SIZE) {
+        if (symbol.is_bad || symbol.is_end || (symbol.code_bits == n_bits && symbol.size > 0)) {
             u32 n = 1u << (n_bits - symbol.code_bits);
 
-            if (symbol.is_end)
-                entry = DLOP_CPU_END_ALONE | symbol.code_bits;
-            else
-                entry |= DLOP_CPU_LONG | symbol.size << 16;
-            fill(group + at, n, symbol.is_bad ? DLOP_CPU_LONG : entry);
-            memset(first + at, 0, n);
+            entry = symbol.is_end && !symbol.is_bad ? DLOP_CPU_END_ALONE | symbol.code_bits
+                                                    : DLOP_CPU_LONG;
+            fill(group + at, n, entry);
+            fill_first(first + at, n, 0, 0, 0);
             at += n;
             continue;
         }
-        for (u32 raw = 0; raw < 1u << symbol.size; raw++) {
-            u32 n = 1u << (n_bits - used_bits);
+        n_late = used_bits > n_bits ? used_bits - n_bits : 0;
+        entry = symbol.advance << 16 | symbol.advance << 8 | used_bits;
+        for (u32 raw = 0; raw < 1u << (symbol.size - n_late); raw++) {
+            u32 n = 1u << (n_bits + n_late - used_bits);
             const u32 *follower = builder->follower + n;
-            s32 value = value_of((u64)raw << 1 << (63 - symbol.size), symbol.size);
 
-            entry = symbol.advance << 16 | symbol.advance << 8 | used_bits;
             for (u32 rest = 0; rest < n; rest++)
-                group[at + rest] = entry + follower[rest];
-            memset(first + at, value, n);
+                group[at + rest] = entry + (n_late ? 0 : follower[rest]);
+            fill_first(first + at, n, raw, symbol.size, n_late);
             at += n;
         }
     }
     fill(group + at, (1u << n_bits) - at, DLOP_CPU_LONG);
-    memset(first + at, 0, (1u << n_bits) - at);
+    fill_first(first + at, (1u << n_bits) - at, 0, 0, 0);
 }
 
 /* Symbols that begin within n_bits. */

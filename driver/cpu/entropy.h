@@ -30,15 +30,16 @@
 
 /* A group: one or two AC coefficients and, where it follows within the lookup, the end of the
  * block.
- *     bits  0-5   bits to drop
+ *     bits  0-5   bits to drop, DLOP_CPU_GROUP_MAX_BITS at most
  *     bits  8-15  how far the coefficient index advances in all
- *     bits 16-23  how far for the first coefficient, whose value is in first[]
+ *     bits 16-23  how far for the first coefficient, whose value first[] says
  *     bits 24-31  value of the second, 0 where there is none
- * With DLOP_CPU_LONG set, one coefficient that does not fit into that form:
- *     bits  0-4   bits of the code; 0: the code is longer than the lookup, or there is none
- *     bits  8-15  how far the index advances
- *     bits 16-19  value bits that follow the code */
-#define DLOP_CPU_LONG 0x80u
+ * In first[] n bits of the value may be missing, those that follow the lookup:
+ *     bits  0-4   31 - n
+ *     bits  5-15  the value with n zeros in their place, a signed number
+ * DLOP_CPU_LONG: the code is longer than the lookup, or all of its value follows, or it is none. */
+#define DLOP_CPU_LONG           0x80u
+#define DLOP_CPU_GROUP_MAX_BITS 20 /* a code of 10 bits and a value of 10 */
 
 /* The index after a step, where it is above 63:
  *     64         all coefficients were coded
@@ -52,20 +53,22 @@
 #define DLOP_CPU_END_ALONE          (0x00010100u * (DLOP_CPU_END_ADVANCE + 1))
 #define DLOP_CPU_IS_COMPLETE(index) ((index) == 64 || (index) - (DLOP_CPU_END_ADVANCE + 1) < 63)
 
-/* A block's coefficients and behind them the dummy, 32-byte aligned. */
+/* A block's coefficients and behind them the dummy, 64-byte aligned. */
 #define DLOP_CPU_COEF_DUMMY 64u
-#define DLOP_CPU_COEF_ROOM  80u
+#define DLOP_CPU_COEF_ROOM  96u
 
 /* Decode tables of one Huffman table; DC tables have the first two parts only. */
 struct dlop_cpu_huff {
     struct dlop_huff_table core;          /* the CPU's form leaves core.lookup alone */
     u32 entry[1 << DLOP_CPU_LOOKUP_BITS]; /* as core.entry; 0: longer, or no code */
     u32 group[1 << DLOP_CPU_GROUP_BITS];
-    s8 first[1 << DLOP_CPU_GROUP_BITS];
+    s16 first[1 << DLOP_CPU_GROUP_BITS];
     u16 skip[1 << DLOP_CPU_GROUP_BITS]; /* bits 0-5: bits to drop; 8-15: advance of the index */
 };
 
-/* The next bits of a segment, most significant first. */
+/* The next bits of a segment, most significant first. A refill leaves 64 true bits, and at most two
+ * symbols, which take 20 and 26 bits, come before the next one: when a lookup is made before the
+ * refill, so that it need not wait for it, its 16 bits are true. */
 struct dlop_cpu_bits {
     u64 window;     /* bits below the first n_bits are the true next ones or zero */
     u64 n_bits;     /* modulo 64; higher bits are noise */

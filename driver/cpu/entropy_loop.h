@@ -1,8 +1,8 @@
 /* The entropy decoder's inner loops: one block kept, one block skipped, a run of MCUs.
  *
  * Only for the files that compile them for one processor level each (entropy.c, entropy_avx2.c,
- * idct_neon.c), so
- * everything is inline. The loops touch nothing but the scan, its tables and its planes.
+ * idct_neon.c), so everything is inline. The loops touch nothing but the scan, its tables and its
+ * planes.
  */
 #ifndef DLOP_DRIVER_CPU_ENTROPY_LOOP_H
 #define DLOP_DRIVER_CPU_ENTROPY_LOOP_H
@@ -78,12 +78,14 @@ static __attribute__((noinline)) u32 find_symbol(u64 window, const struct dlop_c
     return make_symbol(window, DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry), advance);
 }
 
-/* Drop a DC symbol (27 bits at most) and return its difference. A bad code sets *status. */
+/* Refill, drop a DC symbol (27 bits at most) and return its difference. A bad code sets *status. */
 INLINE s32 take_dc(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *dc, dlop_status *status)
 {
     u32 entry = find_entry(bits->window, dc);
-    s32 value = value_of(bits->window << DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry));
+    s32 value;
 
+    refill(bits);
+    value = value_of(bits->window << DLOP_HUFF_CODE_BITS(entry), DLOP_HUFF_SIZE(entry));
     if (UNLIKELY(entry & DLOP_HUFF_BAD))
         *status = DLOP_ERR_BAD_DATA;
     drop(bits, DLOP_HUFF_TOTAL_BITS(entry));
@@ -122,61 +124,66 @@ static __attribute__((noinline)) struct dlop_cpu_bits take_symbols(struct dlop_c
     return bits;
 }
 
-/* Complete an entry that has DLOP_CPU_LONG. */
-INLINE u32 long_symbol(u64 window, const struct dlop_cpu_huff *ac, u32 entry)
+/* The first value of a group, whose head the window has. */
+INLINE s16 first_value(u64 window, s32 first)
 {
-    u32 code_bits = entry & 31;
+    u32 late = (u32)((window << DLOP_CPU_GROUP_BITS) >> 33);
 
-    if (UNLIKELY(code_bits == 0))
-        return find_symbol(window, ac);
-    return make_symbol(window, code_bits, entry >> 16 & 15, entry >> 8 & 0xff);
+    return (s16)((first >> 5) + (s32)(late >> (first & 31)));
 }
 
-/* Decode one block's AC coefficients into coef, which must be zero. position:
- * [DLOP_CPU_N_INDICES], index after a coefficient -> its place. Returns whether all are zero.
- *
- * Three lookups to a refill: two that find groups leave the 26 bits that any symbol can take. */
-INLINE bool take_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac,
-                       const u8 *position, s16 *coef, dlop_status *status)
+/* A block whose AC coefficients are being decoded. */
+struct begun_block {
+    s16 *coef;    /* at first zero but for DC */
+    u32 k;        /* index of the next coefficient */
+    bool is_flat; /* the block has ended, and all AC coefficients are zero */
+};
+
+/* Two lookups, or fewer to the block's end; returns whether it was met. position:
+ * [DLOP_CPU_N_INDICES], index after a coefficient -> its place. */
+INLINE bool take_groups(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac,
+                        const u8 *position, struct begun_block *block, dlop_status *status)
 {
-    u32 k = 1, next, entry;
+    s16 *coef = block->coef;
+    u32 k = block->k, next, entry;
 
-    for (;;) {
-        refill(bits);
-#pragma GCC unroll 3
-        for (u32 n = 0; n < 3; n++) {
-            u32 head = (u32)(bits->window >> (64 - DLOP_CPU_GROUP_BITS));
+#pragma GCC unroll 2
+    for (u32 n = 0; n < 2; n++) {
+        u32 head = (u32)(bits->window >> (64 - DLOP_CPU_GROUP_BITS));
+        s32 first = ac->first[head];
 
-            entry = ac->group[head];
-            next = k + (entry >> 8 & 0xff);
-            if (UNLIKELY(entry & DLOP_CPU_LONG)) {
-                entry = long_symbol(bits->window, ac, entry);
-                k += entry >> 8 & 0xff;
-                if (LIKELY(k <= 64))
-                    coef[position[k]] = (s16)(entry >> 16);
-                drop(bits, entry);
-                if (UNLIKELY(k >= 64)) {
-                    if (!DLOP_CPU_IS_COMPLETE(k))
-                        *status = DLOP_ERR_BAD_DATA;
-                    return false;
-                }
-                break;
-            }
-            /* A second value of 0 goes to the first one's place: in this order. */
-            coef[position[next]] = (s16)((s32)entry >> 24);
-            coef[position[k + (entry >> 16 & 0xff)]] = ac->first[head];
-            if (next >= 64)
-                goto last;
+        entry = ac->group[head];
+        if (n == 0)
+            refill(bits);
+        next = k + (entry >> 8 & 0xff);
+        if (UNLIKELY(entry & DLOP_CPU_LONG)) {
+            entry = find_symbol(bits->window, ac);
+            k += entry >> 8 & 0xff;
+            if (LIKELY(k <= 64))
+                coef[position[k]] = (s16)(entry >> 16);
             drop(bits, entry);
-            k = next;
+            if (k >= 64 && !DLOP_CPU_IS_COMPLETE(k))
+                *status = DLOP_ERR_BAD_DATA;
+            block->k = k;
+            return k >= 64;
         }
+        /* A second value of 0 goes to the first one's place: in this order. */
+        coef[position[next]] = (s16)((s32)entry >> 24);
+        coef[position[k + (entry >> 16 & 0xff)]] = first_value(bits->window, first);
+        if (next >= 64)
+            goto last;
+        drop(bits, entry);
+        k = next;
     }
+    block->k = k;
+    return false;
 last:
     if (LIKELY(DLOP_CPU_IS_COMPLETE(next)))
         drop(bits, entry);
     else
         *bits = take_symbols(*bits, ac, position, coef, k, status);
-    return k == 1 && (entry & 0xffffff00) == DLOP_CPU_END_ALONE;
+    block->is_flat = k == 1 && (entry & 0xffffff00) == DLOP_CPU_END_ALONE;
+    return true;
 }
 
 /* Pass over the rest of a block from index k on, one symbol at a time. Nothing need be loaded. */
@@ -196,7 +203,7 @@ skip_symbols(struct dlop_cpu_bits bits, const struct dlop_cpu_huff *ac, u32 k, d
     return bits;
 }
 
-/* Pass over one block's AC symbols; 29 bits must be loaded. A lookup drops at most 21 bits. */
+/* Pass over one block's AC symbols. A lookup drops at most 21 bits. */
 INLINE void skip_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *ac,
                        dlop_status *status)
 {
@@ -204,12 +211,12 @@ INLINE void skip_block(struct dlop_cpu_bits *bits, const struct dlop_cpu_huff *a
 
     for (;;) {
         entry = ac->skip[bits->window >> (64 - DLOP_CPU_GROUP_BITS)];
+        refill(bits);
         next = k + (entry >> 8);
         if (next >= 64)
             break;
         drop(bits, entry);
         k = next;
-        refill(bits);
         entry = ac->skip[bits->window >> (64 - DLOP_CPU_GROUP_BITS)];
         next = k + (entry >> 8);
         if (next >= 64)
@@ -253,34 +260,60 @@ INLINE void fetch_ahead(const u8 *samples, size_t stride_bytes)
     __builtin_prefetch((const void *)(line + (at >> 3 & 7) * stride_bytes), 1);
 }
 
-/* Body of a decode_mcus slot. position, idct: of the same table of steps. */
+/* Transform a decoded block into its samples. */
+INLINE void finish_block(struct dlop_cpu_block *block, const struct begun_block *begun,
+                         dlop_cpu_idct_function *idct, dlop_status *status)
+{
+    u8 *samples = block->samples;
+
+    block->samples = samples + block->step_bytes;
+    fetch_ahead(samples, block->stride_bytes);
+    if (begun->is_flat)
+        fill_block(begun->coef[0] * block->quant->factor[0], samples, block->stride_bytes, status);
+    else if (UNLIKELY(idct(begun->coef, block->quant, samples, block->stride_bytes)))
+        *status = DLOP_ERR_INEXACT;
+}
+
+/* Body of a decode_mcus slot. position, idct: of the same table of steps.
+ *
+ * A block is transformed when the next one's first lookups are on their way. The processor learns
+ * late that a block has ended, with nothing in its hands, and then the chain of lookups should be
+ * what it gets first. */
 INLINE u32 run_mcus(struct dlop_cpu_scan *scan, u32 n_mcus, const u8 *position,
                     dlop_cpu_idct_function *idct)
 {
-    _Alignas(64) s16 coef[DLOP_CPU_COEF_ROOM];
+    _Alignas(64) s16 coefs[2][DLOP_CPU_COEF_ROOM];
     struct dlop_cpu_bits bits = scan->bits;
-    const struct dlop_cpu_block *end = scan->block + scan->n_blocks;
+    struct dlop_cpu_block *const end = scan->block + scan->n_blocks;
+    struct dlop_cpu_block *block = end, *previous = NULL;
+    struct begun_block begun = {.coef = coefs[0]}, whole;
     dlop_status status = scan->status;
-    u32 mcu;
+    u32 mcu = 0;
+    bool is_more, is_whole = true;
 
-    for (mcu = 0; mcu < n_mcus && bits.next <= scan->limit && status == DLOP_OK; mcu++) {
-        for (struct dlop_cpu_block *block = scan->block; block < end; block++) {
-            u8 *samples = block->samples;
-            s32 dc;
-
-            clear_block(coef);
-            refill(&bits);
-            dc = predict_dc(&scan->dc_pred[block->component], take_dc(&bits, block->dc, &status),
-                            &status);
-            coef[0] = (s16)dc;
-            block->samples = samples + block->step_bytes;
-            fetch_ahead(samples, block->stride_bytes);
-            if (take_block(&bits, block->ac, position, coef, &status))
-                fill_block(dc * block->quant->factor[0], samples, block->stride_bytes, &status);
-            else if (UNLIKELY(idct(coef, block->quant, samples, block->stride_bytes)))
-                status = DLOP_ERR_INEXACT;
+    do {
+        whole = begun;
+        is_more = status == DLOP_OK;
+        if (block == end) {
+            is_more = is_more && mcu < n_mcus && bits.next <= scan->limit;
+            mcu += is_more;
+            block = scan->block;
         }
-    }
+        if (is_more) {
+            begun.coef = whole.coef == coefs[0] ? coefs[1] : coefs[0];
+            begun.k = 1;
+            begun.is_flat = false;
+            clear_block(begun.coef);
+            begun.coef[0] = (s16)predict_dc(&scan->dc_pred[block->component],
+                                            take_dc(&bits, block->dc, &status), &status);
+            is_whole = take_groups(&bits, block->ac, position, &begun, &status);
+        }
+        if (previous != NULL)
+            finish_block(previous, &whole, idct, &status);
+        while (!is_whole)
+            is_whole = take_groups(&bits, block->ac, position, &begun, &status);
+        previous = block++;
+    } while (is_more);
     scan->bits = bits;
     scan->status = status;
     return mcu;
@@ -296,7 +329,6 @@ INLINE u32 skip_mcus(struct dlop_cpu_scan *scan, u32 n_mcus)
 
     for (mcu = 0; mcu < n_mcus && bits.next <= scan->limit && status == DLOP_OK; mcu++) {
         for (const struct dlop_cpu_block *block = scan->block; block < end; block++) {
-            refill(&bits);
             predict_dc(&scan->dc_pred[block->component], take_dc(&bits, block->dc, &status),
                        &status);
             skip_block(&bits, block->ac, &status);

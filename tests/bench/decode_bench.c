@@ -3,9 +3,9 @@
  *
  *     decode_bench [--rounds N] [--crop] FILE...
  *
- * Contestants take turns image by image, so that a busy machine hits all of them alike, and a round
- * goes through all images, so that nobody finds in a cache what the last image left there. Each
- * image counts with its median over the rounds. Pixels are compared first: a contestant that
+ * Contestants take turns, each with all images, so that nobody finds in a cache or in the branch
+ * predictor what was left there when the same image was decoded just before. Each image counts with
+ * its median over the rounds. Pixels are compared first: a contestant that
  * differs from libjpeg-turbo ends the benchmark. --crop adds the middle 42 % of each frame, the
  * mean area of RandomResizedCrop, for the decoders that can leave out the rest.
  */
@@ -221,16 +221,18 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One round over one image. */
-static void measure(struct machine *machine, struct image *image, u32 round, bool has_crop)
+static void measure(struct machine *machine, struct image *images, size_t n_images, u32 round,
+                    bool has_crop)
 {
     for (size_t c = 0; c < N_CONTESTANTS; c++) {
-        double begin = now_ms();
-
         if (contestants[c].is_cropping && !has_crop)
             continue;
-        contestants[c].run(machine, image, rect_of(&contestants[c], image));
-        image->ms[c][round] = now_ms() - begin;
+        for (size_t i = 0; i < n_images; i++) {
+            double begin = now_ms();
+
+            contestants[c].run(machine, &images[i], rect_of(&contestants[c], &images[i]));
+            images[i].ms[c][round] = now_ms() - begin;
+        }
     }
 }
 
@@ -309,10 +311,8 @@ int main(int argc, char **argv)
     open_machine(&machine, images, n_images);
     for (size_t i = 0; i < n_images; i++)
         compare(&machine, &images[i]);
-    for (u32 round = 0; round < n_rounds; round++) {
-        for (size_t i = 0; i < n_images; i++)
-            measure(&machine, &images[i], round, has_crop);
-    }
+    for (u32 round = 0; round < n_rounds; round++)
+        measure(&machine, images, n_images, round, has_crop);
     for (size_t i = 0; i < n_images; i++) {
         add_medians(&images[i], n_rounds, sum_ms);
         n_bytes += (double)images[i].file_bytes;

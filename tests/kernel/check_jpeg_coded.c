@@ -9,6 +9,7 @@
 
 #include "hw/core/unstuff.h"
 #include "tests/kernel/jpeg_levels.h"
+#include "tests/kernel/jpeg_streams.h"
 
 #define SLACK 64 /* behind unstuffed bytes */
 
@@ -89,143 +90,6 @@ static void unstuffing_equals_the_reference(void **state)
 {
     (void)state;
     jpeg_check_levels(check_unstuffing);
-}
-
-/* ---- random tables and streams ---- */
-
-/* A prefix-free code for n_symbols symbols: leaves of a tree that grows by splitting one leaf after
- * the other; one leaf more than symbols, so that no code is all ones. */
-static void make_code(struct random_state *random, u32 n_symbols, u8 n_codes[16])
-{
-    u32 n_leaves[17] = {1}, n = 1, bits;
-
-    while (n < n_symbols + 1) {
-        bits = (u32)random_in(random, 0, random_in(random, 0, 1) ? 7 : 15);
-        if (n_leaves[bits] == 0)
-            continue;
-        n_leaves[bits]--;
-        n_leaves[bits + 1] += 2;
-        n++;
-    }
-    for (bits = 16; n_leaves[bits] == 0; bits--)
-        ;
-    n_leaves[bits]--; /* the code of all ones is the last of the longest */
-    for (u32 i = 0; i < 16; i++)
-        n_codes[i] = (u8)n_leaves[i + 1];
-}
-
-/* What the symbols of a table may be. */
-struct symbol_limits {
-    u32 max_size; /* value bits */
-    u32 min_run;  /* AC; ends of block are always allowed */
-    int has_bad;  /* illegal ones, too */
-};
-
-static int is_allowed(u32 symbol, u32 huff_class, const struct symbol_limits *limits)
-{
-    u32 size = huff_class == DLOP_HUFF_DC ? symbol : symbol & 15, run = symbol >> 4;
-
-    if (limits->has_bad)
-        return 1;
-    if (huff_class == DLOP_HUFF_DC)
-        return size <= limits->max_size;
-    if (size == 0)
-        return run == 0 || run == 15;
-    return size <= limits->max_size && run >= limits->min_run;
-}
-
-/* Random distinct symbols. Some tables have few, so that many fit into a lookup. Most have an end
- * of block, often with the longest code. */
-static void make_table(struct random_state *random, u32 huff_class,
-                       const struct symbol_limits *limits, struct dlop_jpeg_huff *dht)
-{
-    u8 pool[256];
-    u32 n_pool = 0, n_symbols;
-
-    memset(dht, 0, sizeof *dht);
-    for (u32 s = 0; s < (huff_class == DLOP_HUFF_DC ? 12u : 256u); s++)
-        if (is_allowed(s, huff_class, limits))
-            pool[n_pool++] = (u8)s;
-    n_symbols = (u32)random_in(random, 1, (s32)n_pool);
-    if (n_symbols > 4 && random_in(random, 0, 2) == 0)
-        n_symbols = (u32)random_in(random, 1, 4);
-    for (u32 i = 0; i < n_symbols; i++) {
-        u32 j = (u32)random_in(random, (s32)i, (s32)n_pool - 1);
-
-        dht->symbols[i] = pool[j];
-        pool[j] = pool[i];
-    }
-    if (huff_class == DLOP_HUFF_AC && !limits->has_bad && random_in(random, 0, 4)) {
-        u32 end = random_in(random, 0, 1) ? n_symbols - 1 : random_u32(random) % n_symbols;
-
-        for (u32 i = 0; i < n_symbols; i++)
-            end = dht->symbols[i] == 0 ? i : end;
-        dht->symbols[end] = 0;
-    }
-    make_code(random, n_symbols, dht->n_codes);
-}
-
-#define MAX_STREAM_BYTES 60000
-
-struct writer {
-    u8 bytes[MAX_STREAM_BYTES + DLOP_CPU_SEGMENT_SLACK_BYTES];
-    u32 n_bits;
-};
-
-static void put_bits(struct writer *writer, u32 value, u32 n)
-{
-    for (u32 i = n; i-- > 0; writer->n_bits++)
-        writer->bytes[writer->n_bits / 8] |= (u8)((value >> i & 1) << (7 - writer->n_bits % 8));
-}
-
-/* One symbol of the table with random value bits; returns the symbol. prefers_short: of the codes
- * that come first. max_run: tried for some time. */
-static u32 put_symbol(struct random_state *random, const struct dlop_jpeg_huff *dht,
-                      struct writer *writer, int prefers_short, u32 max_run)
-{
-    u32 n_symbols = 0, chosen, code = 0, at = 0, n_tries = 0;
-
-    for (u32 i = 0; i < 16; i++)
-        n_symbols += dht->n_codes[i];
-    do {
-        chosen = (u32)random_in(random, 0, (s32)n_symbols - 1);
-        if (prefers_short)
-            chosen = chosen * (u32)random_in(random, 0, 100) / 100;
-    } while (dht->symbols[chosen] >> 4 > max_run && n_tries++ < 50);
-    for (u32 i = 0; i < n_symbols && dht->symbols[chosen] >> 4 > max_run; i++)
-        chosen = dht->symbols[i] == 0 ? i : chosen;
-    for (u32 bits = 1; bits <= 16; bits++) {
-        u32 n = dht->n_codes[bits - 1];
-
-        if (chosen < at + n) {
-            u32 size = dht->symbols[chosen] & 15;
-
-            put_bits(writer, code + chosen - at, bits);
-            put_bits(writer, random_u32(random) & ((1u << size) - 1), size);
-            return dht->symbols[chosen];
-        }
-        at += n;
-        code = (code + n) * 2;
-    }
-    return 0;
-}
-
-/* A block of random symbols that ends where the 64th coefficient stands or an end of block comes.
- * Runs across the end are rare; the reference says what they mean. */
-static void put_block(struct random_state *random, const struct dlop_jpeg_huff *dc,
-                      const struct dlop_jpeg_huff *ac, struct writer *writer)
-{
-    int prefers_short = random_in(random, 0, 3) != 0;
-    int leaves_block = random_in(random, 0, 500) == 0;
-
-    put_symbol(random, dc, writer, prefers_short, 15);
-    for (u32 k = 1; k < 64;) {
-        u32 symbol = put_symbol(random, ac, writer, prefers_short, leaves_block ? 15 : 63 - k);
-
-        if (symbol == 0)
-            break;
-        k += (symbol >> 4) + 1;
-    }
 }
 
 /* ---- runs of MCUs ---- */
@@ -338,6 +202,38 @@ static void make_case(struct random_state *random, int has_bad, struct coded_cas
     c->n_bytes = (c->stream.n_bits + 7) / 8;
 }
 
+/* Blocks of few coefficients, each of which takes 20 bits or little less, and an end: what is read
+ * between two refills is as much as it can be, and the values are not refused. */
+static void make_heavy_case(struct random_state *random, struct coded_case *c)
+{
+    struct symbol_limits dc = {.max_size = 4}, ac = {.max_size = 10, .min_size = 9};
+
+    memset(c, 0, sizeof *c);
+    c->n_blocks = 1;
+    c->n_mcus = MAX_MCUS;
+    c->run_mcus[0] = c->run_mcus[1] = (u32)random_in(random, 1, MAX_MCUS);
+    for (u32 i = 0; i < 64; i++)
+        c->quant[i] = 1;
+    for (u32 i = 0; i < N_CODE_PAIRS; i++) {
+        make_table(random, DLOP_HUFF_DC, &dc, &c->dc[i]);
+        make_table(random, DLOP_HUFF_AC, &ac, &c->ac[i]);
+        c->ac[i].symbols[count_symbols(&c->ac[i]) - 1] = 0;
+    }
+    for (u32 mcu = 0; mcu < c->n_mcus; mcu++) {
+        u32 k = 1, n_symbols = count_symbols(&c->ac[0]);
+
+        put_symbol(random, &c->dc[0], &c->stream, 0, 15);
+        for (s32 n = random_in(random, 0, 6); n > 0 && k < 48; n--) {
+            u32 symbol = put_symbol(random, &c->ac[0], &c->stream, 0, 15);
+
+            k = symbol == 0 ? 64 : k + (symbol >> 4) + 1;
+        }
+        if (k < 64)
+            put_chosen(random, &c->ac[0], n_symbols - 1, &c->stream);
+    }
+    c->n_bytes = (c->stream.n_bits + 7) / 8;
+}
+
 static void damage(struct random_state *random, struct coded_case *c)
 {
     s32 n_flips = random_in(random, 0, 1);
@@ -377,8 +273,10 @@ static void compare_case(struct random_state *random, const struct dlop_cpu_step
             RANDOM_FAIL(random, "%s: samples of block %u differ", name, b);
 }
 
+enum coded_kind { CODED_SOUND, CODED_HEAVY, CODED_DAMAGED, CODED_ILLEGAL };
+
 /* n_refused_out: cases that the reference refuses. */
-static void run_cases(u32 n_cases, int has_bad, int is_damaged, u32 *n_refused_out)
+static void run_cases(u32 n_cases, enum coded_kind kind, u32 *n_refused_out)
 {
     static struct coded_case c;
     static struct coded_result expected;
@@ -388,8 +286,11 @@ static void run_cases(u32 n_cases, int has_bad, int is_damaged, u32 *n_refused_o
     jpeg_level_steps(0, &reference);
     *n_refused_out = 0;
     for (u32 i = 0; i < n_cases; i++) {
-        make_case(&random, has_bad, &c);
-        if (is_damaged)
+        if (kind == CODED_HEAVY)
+            make_heavy_case(&random, &c);
+        else
+            make_case(&random, kind == CODED_ILLEGAL, &c);
+        if (kind == CODED_DAMAGED)
             damage(&random, &c);
         decode_case(&reference, &c, &expected);
         *n_refused_out += (u32)expected.is_refused;
@@ -404,9 +305,18 @@ static void sound_streams_equal_the_reference(void **state)
     u32 n_refused;
     (void)state;
 
-    run_cases(1500, 0, 0, &n_refused);
+    run_cases(1500, CODED_SOUND, &n_refused);
     /* Runs across a block's end are part of them. */
     assert_in_range(n_refused, 0, 1400);
+}
+
+static void streams_of_long_symbols_equal_the_reference(void **state)
+{
+    u32 n_refused;
+    (void)state;
+
+    run_cases(1500, CODED_HEAVY, &n_refused);
+    assert_in_range(n_refused, 0, 750);
 }
 
 static void damaged_streams_equal_the_reference(void **state)
@@ -414,7 +324,7 @@ static void damaged_streams_equal_the_reference(void **state)
     u32 n_refused;
     (void)state;
 
-    run_cases(3000, 0, 1, &n_refused);
+    run_cases(3000, CODED_DAMAGED, &n_refused);
     assert_in_range(n_refused, 100, 2900);
 }
 
@@ -423,7 +333,7 @@ static void tables_with_illegal_symbols_equal_the_reference(void **state)
     u32 n_refused;
     (void)state;
 
-    run_cases(1000, 1, 0, &n_refused);
+    run_cases(1000, CODED_ILLEGAL, &n_refused);
     assert_in_range(n_refused, 100, 1000);
 }
 
@@ -570,6 +480,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unstuffing_equals_the_reference),
         cmocka_unit_test(sound_streams_equal_the_reference),
+        cmocka_unit_test(streams_of_long_symbols_equal_the_reference),
         cmocka_unit_test(damaged_streams_equal_the_reference),
         cmocka_unit_test(tables_with_illegal_symbols_equal_the_reference),
         cmocka_unit_test(bad_tables_are_refused_alike),
