@@ -4,8 +4,8 @@
  * fill, how long the spans really are and how wide the weights are; the vector step also needs the
  * weights of the x axis in the order in which it reads them. All memory is the caller's.
  *
- * Rows are RGBX pixels, four bytes each. Steps work on whole blocks of 8 pixels: rows are readable
- * and writable up to dlop_cpu_row_bytes.
+ * Rows are RGBX pixels, four bytes each. Steps work on whole blocks of up to 16 pixels: rows are
+ * readable and writable up to dlop_cpu_row_bytes.
  */
 #ifndef DLOP_DRIVER_CPU_AXIS_H
 #define DLOP_DRIVER_CPU_AXIS_H

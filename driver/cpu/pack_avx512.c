@@ -48,7 +48,10 @@ static void drop_fourth_row(const u8 *row, u32 n_px, u8 *out)
         size_t n = n_px - x < 16 ? n_px - x : 16;
         __m512i rgb = _mm512_permutexvar_epi8(places, _mm512_loadu_si512(row + 4 * x));
 
-        _mm512_mask_storeu_epi8(out + 3 * x, dlop_cpu_first_bytes(3 * n), rgb);
+        if (n_px - x >= 22) /* what is too much is overwritten by the next */
+            _mm512_storeu_si512(out + 3 * x, rgb);
+        else
+            _mm512_mask_storeu_epi8(out + 3 * x, dlop_cpu_first_bytes(3 * n), rgb);
     }
 }
 
