@@ -334,7 +334,7 @@ dlop_status dlop_cpu_jpeg_split(struct dlop_cpu_jpeg *jpeg, const struct dlop_cp
 {
     struct dlop_cpu_stage stage = {.lead = decode_part, .help = decode_part, .prepare = prepare};
     struct dlop_cpu_split *split = jpeg->split;
-    u32 n_before = jpeg->n_blocks, n_done;
+    u32 n_before, n_done;
     dlop_status status;
 
     if (!split)

@@ -102,18 +102,22 @@ static void pool_withdraw(struct dlop_cpu_pool *pool, struct pool_call *call)
     call->is_listed = false;
 }
 
-/* With the lock held: a call that a thread should answer rather than take the head's jobs. Those of
- * the call's own launch come first, since its batch waits for both. Later launches come first if
- * they keep all threads busy for as long as the job takes one: helping costs more than it saves
- * then. */
+/* With the lock held: the call that a thread should answer rather than take the head's jobs, or
+ * null; of several the one with the fewest helpers. Jobs of the call's own launch come first, since
+ * its batch waits for both. Later launches come first if they keep all threads busy for as long as
+ * the job takes one: helping costs more than it saves then. */
 static struct pool_call *pool_find_call(const struct dlop_cpu_pool *pool)
 {
-    struct pool_call *call = pool->calls;
+    struct pool_call *found = NULL;
 
-    while (call && pool->head &&
-           (pool->head == call->launch || call->cost <= pool->queued_cost / pool->n_threads))
-        call = call->next;
-    return call;
+    for (struct pool_call *call = pool->calls; call; call = call->next) {
+        if (pool->head &&
+            (pool->head == call->launch || call->cost <= pool->queued_cost / pool->n_threads))
+            continue;
+        if (!found || call->n_helpers < found->n_helpers)
+            found = call;
+    }
+    return found;
 }
 
 /* Answer a call; with the lock held on entry and on return. */
