@@ -152,7 +152,8 @@ double dlop_timed_idct(struct timed *timed)
     u32 n = timed->material->n_coefs;
 
     for (u32 i = 0; i < n; i++)
-        if (timed->steps.idct(timed->coef[i], &timed->quant[0], timed->row + 8 * (i % 32), 256))
+        if (timed->steps.idct(timed->coef[i], &timed->quant[0], timed->row + (size_t)8 * (i % 32),
+                              256))
             return 0;
     return n;
 }

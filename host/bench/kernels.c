@@ -13,7 +13,7 @@
 
 #define MAX_PHOTOS      64
 #define INPUT_BYTES     48
-#define PACK_MAX_BYTES  (3 * 256 * 8)
+#define PACK_MAX_BYTES  ((size_t)3 * 256 * 8)
 #define OUT_PX          DLOP_CPU_TIMING_OUT_PX
 #define PHOTO_MAX_BYTES ((size_t)1 << 30)
 

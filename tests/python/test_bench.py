@@ -64,6 +64,14 @@ def test_variants_are_dlop_with_one_option_changed(tiny):
     assert row["dlop_over"]["wall"] == result["ratio"]["wall"] / row["ratio"]["wall"]
 
 
+def test_an_epoch_has_the_data_several_times(tiny):
+    arguments = ["--data", str(tiny), "--limit", "7", "--repeat", "3"]
+    dataset = bench_pipelines.open_dataset(bench_loader._options(arguments))
+    samples = bench_pipelines.samples_of(dataset)
+    assert len(dataset) == 21 and samples[:7] == samples[7:14] == samples[14:]
+    assert len(set(samples)) == 7
+
+
 def test_a_variant_runs_with_its_option(tmp_path):
     options = bench_loader._options(
         ["--data", str(tmp_path), "--variant", "batch-size=3", "--variant", "device=sim"]

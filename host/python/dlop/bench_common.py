@@ -199,6 +199,7 @@ def machine(packages: Sequence[str] = ()) -> dict[str, Any]:
         "vector": levels[-1] if levels else "none",
         "vector_mask": os.environ.get("DLOP_VECTOR", "all"),
         "kernel": platform.release(),
+        "load": os.getloadavg()[0],  # tasks over the last minute, this measurement's own included
         "build": _lib.lib().dlop_build_info().decode(),
         "versions": versions,
     }

@@ -48,6 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=int, default=1, help="cores of the process tree (1)")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--limit", type=int, default=0, help="N images only, spread over all")
+    parser.add_argument("--repeat", type=int, default=1, help="an epoch has the data N times (1)")
     parser.add_argument(
         *("--seconds",),
         type=float,
@@ -74,8 +75,9 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error("--data: which photographs?")
     if not 1 <= options.cores <= available:
         parser.error(f"--cores: {available} cores are available")
-    if options.rounds < 1 or options.limit < 0 or options.batch_size < 1:
-        parser.error("--rounds, --limit, --batch-size: out of range")
+    least = min(options.rounds, options.batch_size, options.repeat)
+    if least < 1 or options.limit < 0 or options.repeat > 1000:
+        parser.error("--rounds, --limit, --batch-size, --repeat: out of range")
     if not 0 <= options.seconds <= 600:
         parser.error("--seconds: 0 to 600")
     bench_plot.check_name(parser, options.plot)
@@ -231,7 +233,7 @@ def _ratio(sequence: list[str], runs: list[Any], name: str) -> dict[str, float]:
 
 def check_equal(options: argparse.Namespace, n: int, cores: list[int]) -> bool:
     """Whether both give the same bits on some of the photographs."""
-    few = argparse.Namespace(**{**vars(options), "limit": min(n, _N_EQUAL)})
+    few = argparse.Namespace(**{**vars(options), "limit": min(n, _N_EQUAL), "repeat": 1})
     small = bench_pipelines.open_dataset(few)
     wanted = bench_common.in_child(lambda: _digest(small, few, False), cores)
     made = bench_common.in_child(lambda: _digest(small, few, True), cores)
@@ -309,6 +311,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "batch_size": options.batch_size,
         "seconds": options.seconds,
+        "repeat": options.repeat,
         "pipeline": options.pipeline,
         "contestants": contestants,
         "ratio": ratio,

@@ -116,7 +116,8 @@ def open_dataset(options: argparse.Namespace) -> Any:
         dataset = _open_files(options.data, pipeline.make(), pipeline.dataset == "tensors")
     n = min(options.limit or len(dataset), len(dataset))
     step = len(dataset) / n  # spread over the classes
-    return Subset(dataset, [int(k * step) for k in range(n)]) if n < len(dataset) else dataset
+    indices = [int(k * step) for k in range(n)] * options.repeat
+    return Subset(dataset, indices) if len(indices) != len(dataset) else dataset
 
 
 def open_loader(dataset: Any, options: argparse.Namespace, is_dlop: bool) -> Any:

@@ -121,6 +121,7 @@ def bench(options: argparse.Namespace) -> dict[str, Any]:
         "cores": options.cores,
         "rounds": options.rounds,
         "step_ms": options.step_ms,
+        "repeat": options.repeat,
         "pipeline": options.pipeline,
         "contestants": list(rows.values()),
         "ratio": {key: _ratio(sequence, rounds, key) for key in ("epoch_s", "cpu_s")},
