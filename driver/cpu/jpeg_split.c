@@ -32,7 +32,7 @@
 #define PARTS_PER_THREAD 4
 #define MIN_PARTS        32
 /* Places that a scout notes. */
-#define MAX_NOTES 256
+#define MAX_NOTES 128
 /* Codes that cannot be, met before a scout gives up. */
 #define MAX_STUMBLES 1000
 
