@@ -47,6 +47,10 @@ static dlop_status feed(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps 
         memset(jpeg->segment + scan->n_segment_bytes, 0, DLOP_CPU_SEGMENT_SLACK_BYTES);
         scan->limit += 8; /* the reader may be ahead of the last bit */
     }
+    /* What the next feed reads is far away in memory, and known now. */
+    n_left = dlop_min_u32(source->n_bytes - source->position_bytes, DLOP_CPU_FEED_BYTES);
+    for (u32 i = 0; i < n_left; i += 64)
+        __builtin_prefetch(source->bytes + source->position_bytes + i, 0, 2);
     dlop_cpu_bits_seek(scan, position_bits % 8);
     return DLOP_OK;
 }
