@@ -76,10 +76,12 @@ static size_t runs_bytes(const struct dlop_cpu_axis *axis)
 }
 
 /* Four taps of two outputs are a cell of 32 bytes, and a block has four such couples. The steps
- * that take two blocks at once need as much for the second where there is none. */
+ * that take two blocks at once need as much for the second where there is none, and one takes 16
+ * taps at a time. */
 static size_t block_cells_bytes(const struct dlop_cpu_axis *axis)
 {
-    return (axis_n_blocks(axis) + 1) * (size_t)4 * (((size_t)axis->longest_span + 3) / 4) * 32;
+    return (axis_n_blocks(axis) + 1) * (size_t)4 * (((size_t)axis->longest_span + 15) / 16 * 4) *
+           32;
 }
 
 static size_t plane_bytes(const struct dlop_cpu_axis *axis)

@@ -50,7 +50,7 @@ struct dlop_cpu_axis {
     void *block_cells;       /* weights */
     u8 *planes;              /* [3][plane_bytes]: room for the channels of one row */
     size_t plane_bytes;      /* readable for 256 bytes from each pixel of a span on */
-    u32 n_window_vectors;    /* windows of axis_avx512.c: 1, 2, 4; 0: not for it */
+    u32 n_window_vectors;    /* windows of axis_avx512.c: 1, 2, 4; 0: it has none */
 };
 
 /* Bytes that a row of n_px pixels must have where spans of up to longest_span pixels are read from

@@ -14,15 +14,12 @@
  * samples from a block's first one on (its window) brings four taps to each output, and weights
  * serve three channels as they stand in memory. Larger ratios take two or four vectors of samples.
  * y: 64 bytes of the row at a time, four source rows interleaved to four taps.
- * Through axis_avx2.c go x axes whose blocks reach farther, with ratios above about 13, and weights
- * that do not fit (cut_of).
+ * x axes with ratios above about 13 or weights that do not fit here (cut_of) go through
+ * axis_far_avx512.c; those of more than three digits and such y rows go through axis_avx2.c.
  */
-#include "driver/cpu/axis.h"
-
-#include <immintrin.h>
 #include <string.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#include "driver/cpu/axis_avx512.h"
 
 #define BLOCK_OUT 16
 
@@ -30,9 +27,6 @@
 
 /* Spans of up to this many groups of four taps have unrolled code. */
 #define MAX_UNROLLED_GROUPS 2
-
-/* How weights are cut: into one or two digits of 16 bits, for up to two taps; into digits of 8. */
-enum { WHOLE_WORDS, SPLIT_WORDS, TWO_DIGITS, THREE_DIGITS, NOT_CUT };
 
 /* Digits' products of this many taps and 128 levels of 22 bits fit in 32 bits whatever the digits,
  * 16384 * 255 * 128 + 2^29. */
@@ -45,38 +39,14 @@ static u32 cut_of(const struct dlop_cpu_axis *axis, u32 n_taps)
     u32 precision_bits = axis->precision_bits;
 
     if (n_taps > MAX_CUT_TAPS)
-        return NOT_CUT;
+        return DLOP_AXIS_NOT_CUT;
     if (n_taps <= 2 && axis->is_16_bit)
-        return WHOLE_WORDS;
+        return DLOP_AXIS_WHOLE_WORDS;
     if (n_taps <= 2 && precision_bits >= 16)
-        return SPLIT_WORDS;
+        return DLOP_AXIS_SPLIT_WORDS;
     if (axis->n_digits == 2 && precision_bits >= 8 && precision_bits <= 16)
-        return TWO_DIGITS;
-    return axis->n_digits <= 3 && precision_bits >= 16 ? THREE_DIGITS : NOT_CUT;
-}
-
-ALWAYS_INLINE u32 digit_bits_of(u32 cut)
-{
-    return cut <= SPLIT_WORDS ? 16 : 8;
-}
-
-/* Digits of a weight. */
-ALWAYS_INLINE u32 n_parts_of(u32 cut)
-{
-    return cut == WHOLE_WORDS ? 1 : cut == THREE_DIGITS ? 3 : 2;
-}
-
-/* The first n of up to four weights, the others 0, cut: one word per digit, the low one first. Half
- * a digit's range is added to all but the highest, so that bits of a weight become its digits. */
-ALWAYS_INLINE __m128i cut_weights(const s32 *weight, u32 n, u32 cut)
-{
-    const __m128i by_word = _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1);
-    const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, -1, -1, -1, -1);
-    const __m128i half = _mm_set1_epi32(cut <= SPLIT_WORDS ? 0x8000 : 0x8080);
-    __m128i k = _mm_maskz_loadu_epi32((__mmask8)((1u << (n < 4 ? n : 4)) - 1), weight);
-
-    k = _mm_xor_si128(_mm_add_epi32(k, half), half);
-    return _mm_shuffle_epi8(k, cut <= SPLIT_WORDS ? by_word : by_byte);
+        return DLOP_AXIS_TWO_DIGITS;
+    return axis->n_digits <= 3 && precision_bits >= 16 ? DLOP_AXIS_THREE_DIGITS : DLOP_AXIS_NOT_CUT;
 }
 
 /* ---- sums ---- */
@@ -86,86 +56,59 @@ struct rounding {
     __m128i shift; /* what is left of it after the digits */
 };
 
-ALWAYS_INLINE struct rounding rounding_of(const struct dlop_cpu_axis *axis, u32 cut)
+DLOP_ALWAYS_INLINE struct rounding rounding_of(const struct dlop_cpu_axis *axis, u32 cut)
 {
     u32 precision_bits = axis->precision_bits;
 
     return (struct rounding){
         _mm512_set1_epi32((1 << (precision_bits - 1)) - (128 << precision_bits)),
-        _mm_cvtsi32_si128((s32)(precision_bits - digit_bits_of(cut) * (n_parts_of(cut) - 1)))};
+        _mm_cvtsi32_si128(
+            (s32)(precision_bits - dlop_axis_digit_bits(cut) * (dlop_axis_n_parts(cut) - 1)))};
 }
 
-ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i taps, __m512i weights, u32 cut)
+DLOP_ALWAYS_INLINE __m512i drop_digit(__m512i sum, u32 cut)
 {
-    return cut <= SPLIT_WORDS ? _mm512_dpwssd_epi32(sum, taps, weights)
-                              : _mm512_dpbusd_epi32(sum, taps, weights);
-}
-
-ALWAYS_INLINE __m512i drop_digit(__m512i sum, u32 cut)
-{
-    return cut <= SPLIT_WORDS ? _mm512_srai_epi32(sum, 16) : _mm512_srai_epi32(sum, 8);
+    return cut <= DLOP_AXIS_SPLIT_WORDS ? _mm512_srai_epi32(sum, 16) : _mm512_srai_epi32(sum, 8);
 }
 
 /* All of the sum, where the number of groups of taps is a constant. */
-ALWAYS_INLINE __m512i sum_of(__m512i start, const __m512i *taps, __m512i (*weights)[3],
-                             u32 n_groups, u32 cut)
+DLOP_ALWAYS_INLINE __m512i sum_of(__m512i start, const __m512i *taps, __m512i (*weights)[3],
+                                  u32 n_groups, u32 cut)
 {
     __m512i sum = start;
 
-    for (u32 i = 0; i < n_parts_of(cut); i++) {
+    for (u32 i = 0; i < dlop_axis_n_parts(cut); i++) {
         if (i > 0)
             sum = drop_digit(sum, cut);
         for (u32 g = 0; g < n_groups; g++)
-            sum = add_products(sum, taps[g], weights[g][i], cut);
+            sum = dlop_axis_add_products(sum, taps[g], weights[g][i], cut);
     }
     return sum;
 }
 
-/* Where it is not: one sum per digit. */
-struct sums {
-    __m512i part[3];
-};
-
-ALWAYS_INLINE struct sums sums_open(__m512i start)
-{
-    return (struct sums){{start, _mm512_setzero_si512(), _mm512_setzero_si512()}};
-}
-
-ALWAYS_INLINE void sums_add(struct sums *sums, __m512i taps, const __m512i *weights, u32 cut)
-{
-    for (u32 i = 0; i < n_parts_of(cut); i++)
-        sums->part[i] = add_products(sums->part[i], taps, weights[i], cut);
-}
-
-ALWAYS_INLINE __m512i sums_close(const struct sums *sums, u32 cut)
+DLOP_ALWAYS_INLINE __m512i sums_close(const struct dlop_axis_sums *sums, u32 cut)
 {
     __m512i sum = sums->part[0];
 
-    for (u32 i = 1; i < n_parts_of(cut); i++)
+    for (u32 i = 1; i < dlop_axis_n_parts(cut); i++)
         sum = _mm512_add_epi32(drop_digit(sum, cut), sums->part[i]);
     return sum;
 }
 
 /* Two vectors of sums to words, 128 levels lower and not clamped yet. */
-ALWAYS_INLINE __m512i round_to_words(__m512i first, __m512i second, u32 cut, __m128i shift)
+DLOP_ALWAYS_INLINE __m512i round_to_words(__m512i first, __m512i second, u32 cut, __m128i shift)
 {
-    if (cut == WHOLE_WORDS)
+    if (cut == DLOP_AXIS_WHOLE_WORDS)
         return _mm512_packs_epi32(_mm512_sra_epi32(first, shift), _mm512_sra_epi32(second, shift));
     return _mm512_sra_epi16(_mm512_packs_epi32(first, second), shift);
 }
 
-ALWAYS_INLINE __m512i clamp_to_bytes(__m512i first, __m512i second)
+DLOP_ALWAYS_INLINE __m512i clamp_to_bytes(__m512i first, __m512i second)
 {
     return _mm512_xor_si512(_mm512_packs_epi16(first, second), _mm512_set1_epi8(-128));
 }
 
 /* ---- x ---- */
-
-/* Memory of a block: the places of its taps in the window, then for each group of taps the parts of
- * its 16 weights. */
-struct x_cell {
-    u8 bytes[64];
-};
 
 /* Groups of taps that a block runs through: one number for all where the code is unrolled. */
 static u32 plan_n_groups(const struct dlop_cpu_axis *axis, u32 block)
@@ -202,7 +145,7 @@ static u32 plan_windows(const struct dlop_cpu_axis *axis, u32 cut)
 {
     u32 widest = 0, n_vectors = 1;
 
-    if (cut == NOT_CUT)
+    if (cut == DLOP_AXIS_NOT_CUT)
         return 0;
     for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
         u32 n;
@@ -213,11 +156,12 @@ static u32 plan_windows(const struct dlop_cpu_axis *axis, u32 cut)
     }
     while (n_vectors <= MAX_WINDOW_VECTORS && 64 * n_vectors < widest)
         n_vectors *= 2;
-    return n_vectors <= (cut <= SPLIT_WORDS ? 1 : MAX_WINDOW_VECTORS) ? n_vectors : 0;
+    return n_vectors <= (cut <= DLOP_AXIS_SPLIT_WORDS ? 1 : MAX_WINDOW_VECTORS) ? n_vectors : 0;
 }
 
 /* Words take two samples and leave the bytes between them zero (x_row masks them). */
-static void plan_places(const struct dlop_cpu_axis *axis, u32 block, u32 cut, struct x_cell *cell)
+static void plan_places(const struct dlop_cpu_axis *axis, u32 block, u32 cut,
+                        struct dlop_axis_cell *cell)
 {
     u32 first = axis->block_offset_bytes[block];
 
@@ -226,13 +170,14 @@ static void plan_places(const struct dlop_cpu_axis *axis, u32 block, u32 cut, st
         u32 start = o < axis->n_out && axis->span[o].n ? (u32)axis->span[o].start - first : 0;
 
         for (u32 t = 0; t < 4; t++)
-            cell->bytes[4 * i + t] = (u8)(start + (cut <= SPLIT_WORDS ? t / 2 : t));
+            cell->bytes[4 * i + t] = (u8)(start + (cut <= DLOP_AXIS_SPLIT_WORDS ? t / 2 : t));
     }
 }
 
-static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut, struct x_cell *cell)
+static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut,
+                         struct dlop_axis_cell *cell)
 {
-    u32 n_parts = n_parts_of(cut);
+    u32 n_parts = dlop_axis_n_parts(cut);
 
     for (u32 i = 0; i < BLOCK_OUT; i++) {
         u32 o = BLOCK_OUT * block + i, n_taps = o < axis->n_out ? axis->span[o].n : 0;
@@ -241,7 +186,8 @@ static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut, s
         for (u32 g = 0; g < axis->block_n_pairs[block]; g++) {
             u32 n = n_taps > 4 * g ? n_taps - 4 * g : 0, part[4];
 
-            _mm_storeu_si128((__m128i *)part, cut_weights(weight + (n ? 4 * g : 0), n, cut));
+            _mm_storeu_si128((__m128i *)part,
+                             dlop_axis_cut_weights(weight + (n ? 4 * g : 0), n, cut));
             for (u32 p = 0; p < n_parts; p++)
                 memcpy(cell[(size_t)g * n_parts + p].bytes + 4 * (size_t)i, &part[p], 4);
         }
@@ -251,17 +197,20 @@ static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut, s
 void dlop_cpu_axis_x_plan_avx512(struct dlop_cpu_axis *axis)
 {
     u32 cut = cut_of(axis, axis->longest_span);
-    struct x_cell *cell = axis->block_cells;
+    struct dlop_axis_cell *cell = axis->block_cells;
 
     axis->n_window_vectors = plan_windows(axis, cut);
     if (!axis->n_window_vectors) {
-        dlop_cpu_axis_x_plan_avx2(axis);
+        if (axis->n_digits <= 3)
+            dlop_cpu_axis_far_plan_avx512(axis);
+        else
+            dlop_cpu_axis_x_plan_avx2(axis);
         return;
     }
     for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
         plan_places(axis, block, cut, cell);
         plan_weights(axis, block, cut, cell + 1);
-        cell += 1 + axis->block_n_pairs[block] * n_parts_of(cut);
+        cell += 1 + axis->block_n_pairs[block] * dlop_axis_n_parts(cut);
     }
 }
 
@@ -271,7 +220,7 @@ void dlop_cpu_axis_x_plan_avx512(struct dlop_cpu_axis *axis)
         (first) + 28
 
 /* A row of pixels as three planes, 32 pixels at a time. */
-static void split_row(const struct dlop_cpu_axis *axis, const u8 *row)
+void dlop_cpu_axis_split_row_avx512(const struct dlop_cpu_axis *axis, const u8 *row)
 {
     static const u8 red_green[64] = {EVERY_FOURTH(0),  EVERY_FOURTH(32), EVERY_FOURTH(64),
                                      EVERY_FOURTH(96), EVERY_FOURTH(1),  EVERY_FOURTH(33),
@@ -296,7 +245,7 @@ static void split_row(const struct dlop_cpu_axis *axis, const u8 *row)
 }
 
 /* 16 pixels from the sums of three channels. */
-ALWAYS_INLINE void store_block(const __m512i sum[3], u32 cut, __m128i shift, u8 *row_out)
+DLOP_ALWAYS_INLINE void store_block(const __m512i sum[3], u32 cut, __m128i shift, u8 *row_out)
 {
     const __m512i by_pixel =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
@@ -316,7 +265,7 @@ struct x_window {
     __m512i part[MAX_WINDOW_VECTORS];
 };
 
-ALWAYS_INLINE struct x_window x_load(const u8 *samples, u32 n_vectors)
+DLOP_ALWAYS_INLINE struct x_window x_load(const u8 *samples, u32 n_vectors)
 {
     struct x_window window;
 
@@ -326,9 +275,10 @@ ALWAYS_INLINE struct x_window x_load(const u8 *samples, u32 n_vectors)
 }
 
 /* A group of taps of 16 outputs. */
-ALWAYS_INLINE __m512i x_taps(const struct x_window *window, __m512i places, struct x_shape shape)
+DLOP_ALWAYS_INLINE __m512i x_taps(const struct x_window *window, __m512i places,
+                                  struct x_shape shape)
 {
-    const __mmask64 wanted = shape.cut <= SPLIT_WORDS ? 0x5555555555555555u : ~(u64)0;
+    const __mmask64 wanted = shape.cut <= DLOP_AXIS_SPLIT_WORDS ? 0x5555555555555555u : ~(u64)0;
     __m512i near, far;
 
     if (shape.n_vectors == 1)
@@ -341,9 +291,10 @@ ALWAYS_INLINE __m512i x_taps(const struct x_window *window, __m512i places, stru
 }
 
 /* One block by a constant number of groups, and by any; return the cell behind theirs. */
-ALWAYS_INLINE const struct x_cell *x_block(const struct dlop_cpu_axis *axis, const u8 *samples,
-                                           const struct x_cell *cell, struct x_shape shape,
-                                           __m512i sum_out[3])
+DLOP_ALWAYS_INLINE const struct dlop_axis_cell *x_block(const struct dlop_cpu_axis *axis,
+                                                        const u8 *samples,
+                                                        const struct dlop_axis_cell *cell,
+                                                        struct x_shape shape, __m512i sum_out[3])
 {
     __m512i places[MAX_UNROLLED_GROUPS], weights[MAX_UNROLLED_GROUPS][3];
 
@@ -351,7 +302,7 @@ ALWAYS_INLINE const struct x_cell *x_block(const struct dlop_cpu_axis *axis, con
     for (u32 g = 0; g < shape.n_groups; g++) {
         if (g > 0)
             places[g] = _mm512_add_epi8(places[g - 1], _mm512_set1_epi8(4));
-        for (u32 i = 0; i < n_parts_of(shape.cut); i++)
+        for (u32 i = 0; i < dlop_axis_n_parts(shape.cut); i++)
             weights[g][i] = _mm512_load_si512(cell++);
     }
     for (u32 c = 0; c < 3; c++, samples += axis->plane_bytes) {
@@ -365,21 +316,22 @@ ALWAYS_INLINE const struct x_cell *x_block(const struct dlop_cpu_axis *axis, con
     return cell;
 }
 
-ALWAYS_INLINE const struct x_cell *x_block_any(const struct dlop_cpu_axis *axis, const u8 *samples,
-                                               const struct x_cell *cell, u32 n_groups,
-                                               struct x_shape shape, __m512i sum_out[3])
+DLOP_ALWAYS_INLINE const struct dlop_axis_cell *
+x_block_any(const struct dlop_cpu_axis *axis, const u8 *samples, const struct dlop_axis_cell *cell,
+            u32 n_groups, struct x_shape shape, __m512i sum_out[3])
 {
     __m512i places = _mm512_load_si512(cell++);
     struct x_window window[3];
-    struct sums sums[3];
+    struct dlop_axis_sums sums[3];
 
     for (u32 c = 0; c < 3; c++) {
         window[c] = x_load(samples + c * axis->plane_bytes, shape.n_vectors);
-        sums[c] = sums_open(sum_out[c]);
+        sums[c] = dlop_axis_sums_open(sum_out[c]);
     }
-    for (u32 g = 0; g < n_groups; g++, cell += n_parts_of(shape.cut)) {
+    for (u32 g = 0; g < n_groups; g++, cell += dlop_axis_n_parts(shape.cut)) {
         for (u32 c = 0; c < 3; c++)
-            sums_add(&sums[c], x_taps(&window[c], places, shape), (const __m512i *)cell, shape.cut);
+            dlop_axis_sums_add(&sums[c], x_taps(&window[c], places, shape), (const __m512i *)cell,
+                               shape.cut);
         places = _mm512_add_epi8(places, _mm512_set1_epi8(4));
     }
     for (u32 c = 0; c < 3; c++)
@@ -387,13 +339,13 @@ ALWAYS_INLINE const struct x_cell *x_block_any(const struct dlop_cpu_axis *axis,
     return cell;
 }
 
-ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out,
-                         struct x_shape shape)
+DLOP_ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out,
+                              struct x_shape shape)
 {
     const struct rounding rounding = rounding_of(axis, shape.cut);
-    const struct x_cell *cell = axis->block_cells;
+    const struct dlop_axis_cell *cell = axis->block_cells;
 
-    split_row(axis, row);
+    dlop_cpu_axis_split_row_avx512(axis, row);
     for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++, row_out += sizeof *cell) {
         const u8 *samples = axis->planes + axis->block_offset_bytes[block];
         __m512i sum[3] = {rounding.start, rounding.start, rounding.start};
@@ -411,18 +363,18 @@ ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *ro
     {                                                                                              \
         x_row(axis, row, row_out, (struct x_shape){cut, n_groups, n_vectors});                     \
     }
-X_ROW(x_row_words, WHOLE_WORDS, 1, 1)
-X_ROW(x_row_split_words, SPLIT_WORDS, 1, 1)
-X_ROW(x_row_2_digits_0, TWO_DIGITS, 0, 1)
-X_ROW(x_row_2_digits_1, TWO_DIGITS, 1, 1)
-X_ROW(x_row_2_digits_2, TWO_DIGITS, 2, 1)
-X_ROW(x_row_3_digits_0, THREE_DIGITS, 0, 1)
-X_ROW(x_row_3_digits_1, THREE_DIGITS, 1, 1)
-X_ROW(x_row_3_digits_2, THREE_DIGITS, 2, 1)
-X_ROW(x_row_2_digits_in_2, TWO_DIGITS, 0, 2)
-X_ROW(x_row_2_digits_in_4, TWO_DIGITS, 0, 4)
-X_ROW(x_row_3_digits_in_2, THREE_DIGITS, 0, 2)
-X_ROW(x_row_3_digits_in_4, THREE_DIGITS, 0, 4)
+X_ROW(x_row_words, DLOP_AXIS_WHOLE_WORDS, 1, 1)
+X_ROW(x_row_split_words, DLOP_AXIS_SPLIT_WORDS, 1, 1)
+X_ROW(x_row_2_digits_0, DLOP_AXIS_TWO_DIGITS, 0, 1)
+X_ROW(x_row_2_digits_1, DLOP_AXIS_TWO_DIGITS, 1, 1)
+X_ROW(x_row_2_digits_2, DLOP_AXIS_TWO_DIGITS, 2, 1)
+X_ROW(x_row_3_digits_0, DLOP_AXIS_THREE_DIGITS, 0, 1)
+X_ROW(x_row_3_digits_1, DLOP_AXIS_THREE_DIGITS, 1, 1)
+X_ROW(x_row_3_digits_2, DLOP_AXIS_THREE_DIGITS, 2, 1)
+X_ROW(x_row_2_digits_in_2, DLOP_AXIS_TWO_DIGITS, 0, 2)
+X_ROW(x_row_2_digits_in_4, DLOP_AXIS_TWO_DIGITS, 0, 4)
+X_ROW(x_row_3_digits_in_2, DLOP_AXIS_THREE_DIGITS, 0, 2)
+X_ROW(x_row_3_digits_in_4, DLOP_AXIS_THREE_DIGITS, 0, 4)
 
 typedef void x_row_fn(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
@@ -430,20 +382,23 @@ void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 
 {
     /* [cut][n_groups] for windows of one vector, [cut][n_vectors] for wider ones. */
     static x_row_fn *const rows[][MAX_UNROLLED_GROUPS + 1] = {
-        [WHOLE_WORDS] = {x_row_words, x_row_words, x_row_words},
-        [SPLIT_WORDS] = {x_row_split_words, x_row_split_words, x_row_split_words},
-        [TWO_DIGITS] = {x_row_2_digits_0, x_row_2_digits_1, x_row_2_digits_2},
-        [THREE_DIGITS] = {x_row_3_digits_0, x_row_3_digits_1, x_row_3_digits_2},
+        [DLOP_AXIS_WHOLE_WORDS] = {x_row_words, x_row_words, x_row_words},
+        [DLOP_AXIS_SPLIT_WORDS] = {x_row_split_words, x_row_split_words, x_row_split_words},
+        [DLOP_AXIS_TWO_DIGITS] = {x_row_2_digits_0, x_row_2_digits_1, x_row_2_digits_2},
+        [DLOP_AXIS_THREE_DIGITS] = {x_row_3_digits_0, x_row_3_digits_1, x_row_3_digits_2},
     };
     static x_row_fn *const wide_rows[][MAX_WINDOW_VECTORS + 1] = {
-        [TWO_DIGITS] = {[2] = x_row_2_digits_in_2, [4] = x_row_2_digits_in_4},
-        [THREE_DIGITS] = {[2] = x_row_3_digits_in_2, [4] = x_row_3_digits_in_4},
+        [DLOP_AXIS_TWO_DIGITS] = {[2] = x_row_2_digits_in_2, [4] = x_row_2_digits_in_4},
+        [DLOP_AXIS_THREE_DIGITS] = {[2] = x_row_3_digits_in_2, [4] = x_row_3_digits_in_4},
     };
     u32 n_groups = (axis->longest_span + 3) / 4, cut = cut_of(axis, axis->longest_span);
 
-    if (cut == NOT_CUT || !axis->n_window_vectors)
-        dlop_cpu_axis_x_avx2(axis, row, row_out);
-    else if (axis->n_window_vectors > 1)
+    if (cut == DLOP_AXIS_NOT_CUT || !axis->n_window_vectors) {
+        if (axis->n_digits <= 3)
+            dlop_cpu_axis_far_avx512(axis, row, row_out);
+        else
+            dlop_cpu_axis_x_avx2(axis, row, row_out);
+    } else if (axis->n_window_vectors > 1)
         wide_rows[cut][axis->n_window_vectors](axis, row, row_out);
     else
         rows[cut][n_groups <= MAX_UNROLLED_GROUPS ? n_groups : 0](axis, row, row_out);
@@ -456,12 +411,12 @@ struct y_taps {
     __m512i part[4];
 };
 
-ALWAYS_INLINE struct y_taps y_interleave(const __m512i row[4], u32 cut)
+DLOP_ALWAYS_INLINE struct y_taps y_interleave(const __m512i row[4], u32 cut)
 {
     __m512i low = _mm512_unpacklo_epi8(row[0], row[1]), high = _mm512_unpackhi_epi8(row[0], row[1]);
     __m512i low2 = _mm512_setzero_si512(), high2 = low2;
 
-    if (cut <= SPLIT_WORDS)
+    if (cut <= DLOP_AXIS_SPLIT_WORDS)
         return (struct y_taps){{_mm512_unpacklo_epi8(low, low2), _mm512_unpackhi_epi8(low, low2),
                                 _mm512_unpacklo_epi8(high, high2),
                                 _mm512_unpackhi_epi8(high, high2)}};
@@ -473,7 +428,8 @@ ALWAYS_INLINE struct y_taps y_interleave(const __m512i row[4], u32 cut)
 }
 
 /* Group g of the taps of 64 columns. */
-ALWAYS_INLINE struct y_taps y_group(const u8 *const *rows, size_t at, u32 n_taps, u32 g, u32 cut)
+DLOP_ALWAYS_INLINE struct y_taps y_group(const u8 *const *rows, size_t at, u32 n_taps, u32 g,
+                                         u32 cut)
 {
     __m512i row[4];
 
@@ -484,8 +440,8 @@ ALWAYS_INLINE struct y_taps y_group(const u8 *const *rows, size_t at, u32 n_taps
 }
 
 /* 64 columns by a constant number of taps, and by any. weights: [group][4] words of digits. */
-ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_t at, u32 n_taps,
-                           u32 cut, __m512i sum_out[4])
+DLOP_ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_t at, u32 n_taps,
+                                u32 cut, __m512i sum_out[4])
 {
     u32 n_groups = (n_taps + 3) / 4;
     struct y_taps group[MAX_UNROLLED_GROUPS];
@@ -493,7 +449,7 @@ ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_t at,
 
     for (u32 g = 0; g < n_groups; g++) {
         group[g] = y_group(rows, at, n_taps, g, cut);
-        for (u32 i = 0; i < n_parts_of(cut); i++)
+        for (u32 i = 0; i < dlop_axis_n_parts(cut); i++)
             spread[g][i] = _mm512_set1_epi32((s32)weights[4 * g + i]);
     }
     for (u32 q = 0; q < 4; q++) {
@@ -505,21 +461,21 @@ ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_t at,
     }
 }
 
-ALWAYS_INLINE void y_block_any(const u32 *weights, const u8 *const *rows, size_t at, u32 n_taps,
-                               u32 cut, __m512i sum_out[4])
+DLOP_ALWAYS_INLINE void y_block_any(const u32 *weights, const u8 *const *rows, size_t at,
+                                    u32 n_taps, u32 cut, __m512i sum_out[4])
 {
-    struct sums sums[4];
+    struct dlop_axis_sums sums[4];
 
     for (u32 q = 0; q < 4; q++)
-        sums[q] = sums_open(sum_out[q]);
+        sums[q] = dlop_axis_sums_open(sum_out[q]);
     for (u32 g = 0; 4 * g < n_taps; g++) {
         struct y_taps taps = y_group(rows, at, n_taps, g, cut);
         __m512i spread[3];
 
-        for (u32 i = 0; i < n_parts_of(cut); i++)
+        for (u32 i = 0; i < dlop_axis_n_parts(cut); i++)
             spread[i] = _mm512_set1_epi32((s32)weights[4 * g + i]);
         for (u32 q = 0; q < 4; q++)
-            sums_add(&sums[q], taps.part[q], spread, cut);
+            dlop_axis_sums_add(&sums[q], taps.part[q], spread, cut);
     }
     for (u32 q = 0; q < 4; q++)
         sum_out[q] = sums_close(&sums[q], cut);
@@ -534,7 +490,7 @@ struct y_row {
 };
 
 /* n_taps: the span's where that is a constant, else 0 = n_any. */
-ALWAYS_INLINE void y_row(const struct y_row *row, u32 n_taps, u32 n_any, u32 cut)
+DLOP_ALWAYS_INLINE void y_row(const struct y_row *row, u32 n_taps, u32 n_any, u32 cut)
 {
     const struct rounding rounding = rounding_of(row->axis, cut);
     const u32 *weights = (const u32 *)(const void *)row->axis->column;
@@ -552,7 +508,7 @@ ALWAYS_INLINE void y_row(const struct y_row *row, u32 n_taps, u32 n_any, u32 cut
     }
 }
 
-ALWAYS_INLINE void y_row_by_words(const struct y_row *row, u32 n_taps, u32 cut)
+DLOP_ALWAYS_INLINE void y_row_by_words(const struct y_row *row, u32 n_taps, u32 cut)
 {
     if (n_taps == 1)
         y_row(row, 1, 0, cut);
@@ -560,7 +516,7 @@ ALWAYS_INLINE void y_row_by_words(const struct y_row *row, u32 n_taps, u32 cut)
         y_row(row, 2, 0, cut);
 }
 
-ALWAYS_INLINE void y_row_by_digits(const struct y_row *row, u32 n_taps, u32 cut)
+DLOP_ALWAYS_INLINE void y_row_by_digits(const struct y_row *row, u32 n_taps, u32 cut)
 {
     if (n_taps == 3)
         y_row(row, 3, 0, cut);
@@ -581,16 +537,17 @@ void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *c
     const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
     u32 n_taps = axis->span[o].n, cut = cut_of(axis, n_taps);
 
-    for (u32 t = 0; t < n_taps && cut != NOT_CUT; t += 4)
-        _mm_store_si128((__m128i *)axis->column + t / 4, cut_weights(weight + t, n_taps - t, cut));
-    if (cut == WHOLE_WORDS)
-        y_row_by_words(&row, n_taps, WHOLE_WORDS);
-    else if (cut == SPLIT_WORDS)
-        y_row_by_words(&row, n_taps, SPLIT_WORDS);
-    else if (cut == TWO_DIGITS)
-        y_row_by_digits(&row, n_taps, TWO_DIGITS);
-    else if (cut == THREE_DIGITS)
-        y_row_by_digits(&row, n_taps, THREE_DIGITS);
+    for (u32 t = 0; t < n_taps && cut != DLOP_AXIS_NOT_CUT; t += 4)
+        _mm_store_si128((__m128i *)axis->column + t / 4,
+                        dlop_axis_cut_weights(weight + t, n_taps - t, cut));
+    if (cut == DLOP_AXIS_WHOLE_WORDS)
+        y_row_by_words(&row, n_taps, DLOP_AXIS_WHOLE_WORDS);
+    else if (cut == DLOP_AXIS_SPLIT_WORDS)
+        y_row_by_words(&row, n_taps, DLOP_AXIS_SPLIT_WORDS);
+    else if (cut == DLOP_AXIS_TWO_DIGITS)
+        y_row_by_digits(&row, n_taps, DLOP_AXIS_TWO_DIGITS);
+    else if (cut == DLOP_AXIS_THREE_DIGITS)
+        y_row_by_digits(&row, n_taps, DLOP_AXIS_THREE_DIGITS);
     else
         dlop_cpu_axis_y_avx2(axis, o, rows, n_px, row_out);
 }
