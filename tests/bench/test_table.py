@@ -88,6 +88,7 @@ def test_what_is_missing_is_said(table):
     assert row["missing"] == "no module ffcv" and not row["is_met"]
     row = table.figures(table.ROWS["ffcv"], {"loaders": "dlop bench: no torch"})
     assert row["missing"] == "dlop bench: no torch"
+    assert table.figures(table.ROWS["420"], {})["missing"] == "not measured yet"
     machine = {"processor": "a", "cores": 1, "build": "b"}
     assert "no figure: dlop bench" in table.markdown({"machine": machine, "rows": {"x": row}})
 
