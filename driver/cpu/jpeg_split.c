@@ -51,7 +51,7 @@ struct part {
 struct dlop_cpu_split {
     const struct dlop_cpu_jpeg *leader;
     struct dlop_cpu_scan scan; /* its blocks, before anybody decodes */
-    u32 n_parts;
+    u32 n_parts, n_done;       /* n_done: by the leader in the first stage */
     struct part part[MAX_PARTS];
 };
 
@@ -279,9 +279,12 @@ static dlop_status check_end(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_s
     return status == DLOP_OK && !is_same_entry(&here, next) ? DLOP_ERR_BAD_DATA : status;
 }
 
-static dlop_status decode_part(struct dlop_cpu_worker *worker, void *cookie, u32 i)
+/* The leader's first task is the last part, which is the longest: so no helper that loses its
+ * processor holds more than a short one. */
+static dlop_status decode_part(struct dlop_cpu_worker *worker, void *cookie, u32 task)
 {
     struct dlop_cpu_split *split = cookie;
+    u32 i = task == split->n_done ? split->n_parts - 1 : task - 1;
     struct dlop_cpu_jpeg *jpeg = dlop_cpu_worker_jpeg(worker);
     const struct dlop_cpu_steps *steps = dlop_cpu_worker_steps(worker);
     struct part *part = &split->part[i];
@@ -306,9 +309,8 @@ static dlop_status decode_part(struct dlop_cpu_worker *worker, void *cookie, u32
 /* ---- all of it ----------------------------------------------------------------------------------
  */
 
-/* Places where the parts begin; *n_done_out: parts that are decoded already. */
-static dlop_status find_starts(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps,
-                               u32 *n_done_out)
+/* Places where the parts begin; some are decoded on the way. */
+static dlop_status find_starts(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu_steps *steps)
 {
     struct dlop_cpu_split *split = jpeg->split;
     const struct dlop_cpu_stage stage = {.lead = decode_front,
@@ -319,13 +321,13 @@ static dlop_status find_starts(struct dlop_cpu_jpeg *jpeg, const struct dlop_cpu
                                          .back = split->n_parts - 1};
     dlop_status status;
 
-    *n_done_out = 0;
+    split->n_done = 0;
     if (jpeg->plan.scan.restart_interval)
         return find_markers(split, &jpeg->plan);
     if (split->n_parts == 1)
         return DLOP_OK;
-    status = dlop_cpu_team_run(jpeg->team, &stage, n_done_out);
-    for (u32 i = *n_done_out; i + 1 < split->n_parts && status == DLOP_OK; i++)
+    status = dlop_cpu_team_run(jpeg->team, &stage, &split->n_done);
+    for (u32 i = split->n_done; i + 1 < split->n_parts && status == DLOP_OK; i++)
         status = link_part(jpeg, steps, &split->part[i], &split->part[i + 1].start);
     return status;
 }
@@ -334,7 +336,7 @@ dlop_status dlop_cpu_jpeg_split(struct dlop_cpu_jpeg *jpeg, const struct dlop_cp
 {
     struct dlop_cpu_stage stage = {.lead = decode_part, .help = decode_part, .prepare = prepare};
     struct dlop_cpu_split *split = jpeg->split;
-    u32 n_before, n_done;
+    u32 n_before;
     dlop_status status;
 
     if (!split)
@@ -344,12 +346,12 @@ dlop_status dlop_cpu_jpeg_split(struct dlop_cpu_jpeg *jpeg, const struct dlop_cp
     split->leader = jpeg;
     split->scan = jpeg->scan;
     cut(split, jpeg);
-    status = find_starts(jpeg, steps, &n_done);
+    status = find_starts(jpeg, steps);
     if (status != DLOP_OK)
         return status == DLOP_END ? DLOP_OK : status;
     n_before = jpeg->n_blocks;
     stage.cookie = split;
-    stage.front = n_done;
+    stage.front = split->n_done;
     stage.back = split->n_parts;
     status = dlop_cpu_team_run(jpeg->team, &stage, NULL);
     jpeg->n_blocks = n_before;
