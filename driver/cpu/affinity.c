@@ -1,5 +1,5 @@
 /* How many threads this rank may use: the smallest of affinity mask and cgroup quota, divided by
- * the ranks on this host.
+ * the ranks on this host; and how they share processors with the program's own.
  *
  * cgroup v2 has one line "0::PATH" in proc/self/cgroup and the limit in cpu.max ("QUOTA PERIOD" or
  * "max PERIOD"); v1 has a line "N:cpu,cpuacct:PATH" and the limit in cpu.cfs_quota_us (-1 = none)
@@ -174,4 +174,13 @@ uint32_t dlop_cpu_default_threads(void)
 
     return dlop_cpu_rank_share(quota_cpus < n_cpus ? quota_cpus : n_cpus,
                                getenv("LOCAL_WORLD_SIZE"));
+}
+
+void dlop_cpu_thread_goes_second(pthread_t thread)
+{
+    struct sched_param param;
+    int policy;
+
+    if (pthread_getschedparam(thread, &policy, &param) == 0 && policy == SCHED_OTHER)
+        pthread_setschedparam(thread, SCHED_BATCH, &param);
 }

@@ -7,6 +7,8 @@
 #ifndef DLOP_DRIVER_CPU_CPU_H
 #define DLOP_DRIVER_CPU_CPU_H
 
+#include <pthread.h>
+
 #include "driver/driver.h"
 #include "hw/abi/jpeg_frame.h"
 
@@ -43,6 +45,12 @@ dlop_status dlop_cpu_decode_jpeg(struct dlop_cpu_worker *worker,
 /* Threads that this rank may use: affinity mask, cgroup v1/v2 quota (rounded up), divided by
  * LOCAL_WORLD_SIZE; at least 1. */
 uint32_t dlop_cpu_default_threads(void);
+
+/* Let the program's own threads go first: this one keeps its share of the processors but does not
+ * interrupt them when it gets work (SCHED_BATCH). Nothing happens to a thread whose policy is not
+ * the default one. Without it, on a processor that both need, a program that asks for a batch waits
+ * for up to a time slice of the threads that it has just woken. */
+void dlop_cpu_thread_goes_second(pthread_t thread);
 
 extern const struct dlop_driver dlop_cpu_driver;
 

@@ -250,6 +250,7 @@ static dlop_status pool_start_threads(struct dlop_cpu_pool *pool)
         } else {
             snprintf(name, sizeof name, "dlop-cpu-%u", pool->n_started % 10000);
             pthread_setname_np(thread->handle, name);
+            dlop_cpu_thread_goes_second(thread->handle);
             pool->n_started++;
         }
     }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "driver/cpu/cpu.h"
 #include "host/base/log.h"
 #include "host/base/metrics.h"
 #include "host/run/loader.h"
@@ -262,6 +263,7 @@ static dlop_status start_all(struct dlop_loader *loader, uint32_t n_wanted)
         }
         snprintf(name, sizeof name, "dlop-read-%u", loader->n_readers);
         pthread_setname_np(*thread, name);
+        dlop_cpu_thread_goes_second(*thread);
         loader->n_readers++;
     }
     pthread_attr_destroy(&attributes);

@@ -61,6 +61,20 @@ def test_iterators_left_early_give_their_threads_back(tiny):
     assert files_end <= files + 2 and threads_end <= threads
 
 
+def test_our_threads_let_the_script_go_first(tiny):
+    loader = dlop.accelerate(make_loader(tiny, 2))
+    iterator = iter(loader)
+    next(iterator)
+    policies = {}
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        policy = os.sched_getscheduler(int(task.name))
+        policies.setdefault(name.rpartition("-")[0], set()).add(policy)
+    assert policies["dlop-cpu"] == policies["dlop-read"] == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    del iterator
+
+
 def test_use_before_and_after_fork(tiny):
     """A child of a process that has iterated opens a device of its own; the parent goes on."""
     loader = dlop.accelerate(make_loader(tiny, 2))
