@@ -103,8 +103,15 @@ struct dlop_device_info {
     uint32_t n_units;      /* threads or compute units */
     uint32_t n_devices;    /* for cfg.index; 0 where none is present */
     bool is_present;
-    bool is_emulation; /* runs on the host's processor: never chosen unless named */
+    bool is_emulation; /* runs on the host's processor */
+    bool is_gpu;       /* has the training to do */
 };
+
+/* Whether a device is used where none is named. */
+static inline bool dlop_device_is_automatic(const struct dlop_device_info *info)
+{
+    return info->is_present && !info->is_emulation && !info->is_gpu;
+}
 
 /* Who computes. */
 struct dlop_driver {

@@ -359,6 +359,7 @@ static dlop_status ocl_probe(struct dlop_device_info *info_out)
         info.missing[0] = '\0';
         info.is_present = true;
         info.is_emulation = found.is_cpu;
+        info.is_gpu = found.is_gpu;
         info.n_units = found.n_units;
         snprintf(info.description, sizeof info.description, "%.60s, %.40s %.20s", found.name,
                  found.platform_name, found.driver_version);

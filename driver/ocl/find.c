@@ -104,9 +104,9 @@ static bool is_usable(const struct dlop_ocl_api *api, cl_device_id device, char 
 
 /* ---- all of them ---- */
 
-static bool is_cpu(const struct dlop_ocl_api *api, cl_device_id device)
+static bool is_of_type(const struct dlop_ocl_api *api, cl_device_id device, cl_device_type type)
 {
-    return (ask_number(api, device, CL_DEVICE_TYPE) & CL_DEVICE_TYPE_CPU) != 0;
+    return (ask_number(api, device, CL_DEVICE_TYPE) & type) != 0;
 }
 
 static void describe(const struct dlop_ocl_api *api, cl_platform_id platform, cl_device_id device,
@@ -115,7 +115,8 @@ static void describe(const struct dlop_ocl_api *api, cl_platform_id platform, cl
     *found_out = (struct dlop_ocl_found){
         .platform = platform,
         .device = device,
-        .is_cpu = is_cpu(api, device),
+        .is_cpu = is_of_type(api, device, CL_DEVICE_TYPE_CPU),
+        .is_gpu = is_of_type(api, device, CL_DEVICE_TYPE_GPU),
         .is_unified = ask_number(api, device, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0,
         .n_units = (uint32_t)ask_number(api, device, CL_DEVICE_MAX_COMPUTE_UNITS),
         .max_buffer_bytes = ask_number(api, device, CL_DEVICE_MAX_MEM_ALLOC_SIZE),
@@ -151,7 +152,7 @@ static void search_platform(struct search *search, cl_platform_id platform)
             CL_SUCCESS)
         return;
     for (cl_uint i = 0; i < n_here && i < MAX_DEVICES; i++) {
-        if (is_cpu(api, devices[i]) != search->is_for_cpus ||
+        if (is_of_type(api, devices[i], CL_DEVICE_TYPE_CPU) != search->is_for_cpus ||
             !is_usable(api, devices[i], search->reason_out, search->size))
             continue;
         if (search->n_devices == search->index) {

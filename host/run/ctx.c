@@ -112,7 +112,7 @@ static bool is_cpu(const struct dlop_driver *driver)
     return !strcmp(driver->name, dlop_cpu_driver.name);
 }
 
-/* What stands for auto: every device that is there and is not emulated, and the CPU. */
+/* What stands for auto: the CPU and every card that is there. */
 static void choose_automatically(struct dlop_device_choices *choices)
 {
     const struct dlop_driver *driver = NULL;
@@ -121,7 +121,7 @@ static void choose_automatically(struct dlop_device_choices *choices)
         struct dlop_device_info info = {0};
 
         if (is_cpu(driver) ||
-            (driver->probe(&info) == DLOP_OK && info.is_present && !info.is_emulation))
+            (driver->probe(&info) == DLOP_OK && dlop_device_is_automatic(&info)))
             choices->choice[choices->n++] = (struct dlop_device_choice){.driver = driver};
     }
 }

@@ -49,6 +49,7 @@ size_t dlop_devices_json(char *text_out, size_t size)
         add_count(&text, "units", info.n_units);
         add_count(&text, "devices", info.n_devices);
         add_flag(&text, "emulation", info.is_emulation);
+        add_flag(&text, "gpu", info.is_gpu);
         add_string(&text, "description", info.description);
         add_string(&text, "missing", status == DLOP_OK ? info.missing : dlop_status_text(status));
         dlop_text_add(&text, "}");

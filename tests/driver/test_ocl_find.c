@@ -155,6 +155,7 @@ static void processors_come_last(void **state)
     assert_int_equal(dlop_ocl_find(&api, 0, &found, &n, reason, sizeof reason), DLOP_OK);
     assert_true(n >= 2);
     assert_false(found.is_cpu);
+    assert_true(found.is_gpu);
 }
 
 static void what_a_device_lacks_is_named(void **state)

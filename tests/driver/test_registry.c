@@ -104,6 +104,20 @@ static void slots_that_are_set_stay(void **state)
     assert_int_equal(driver.n_units(NULL), 4);
 }
 
+/* A GPU has the training to do, and an emulation is slower than the CPU itself. */
+static void only_cards_are_chosen_by_themselves(void **state)
+{
+    (void)state;
+    const struct dlop_device_info absent = {0}, card = {.is_present = true},
+                                  gpu = {.is_present = true, .is_gpu = true},
+                                  emulation = {.is_present = true, .is_emulation = true};
+
+    assert_true(dlop_device_is_automatic(&card));
+    assert_false(dlop_device_is_automatic(&absent));
+    assert_false(dlop_device_is_automatic(&gpu));
+    assert_false(dlop_device_is_automatic(&emulation));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +125,7 @@ int main(void)
         cmocka_unit_test(no_driver_has_an_empty_slot),
         cmocka_unit_test(empty_slots_say_unsupported),
         cmocka_unit_test(slots_that_are_set_stay),
+        cmocka_unit_test(only_cards_are_chosen_by_themselves),
     };
     return cmocka_run_group_tests_name("driver/registry", tests, NULL, NULL);
 }
