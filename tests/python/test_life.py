@@ -62,6 +62,8 @@ def test_iterators_left_early_give_their_threads_back(tiny):
 
 
 def test_our_threads_let_the_script_go_first(tiny):
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        pytest.skip("policy: these tests themselves run under another one, which is left alone")
     loader = dlop.accelerate(make_loader(tiny, 2))
     iterator = iter(loader)
     next(iterator)
