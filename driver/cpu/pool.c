@@ -258,6 +258,8 @@ static dlop_status pool_start_threads(struct dlop_cpu_pool *pool)
     return status;
 }
 
+_Static_assert(DLOP_CPU_MAX_LAUNCHES <= 64, "a bit of used_slots for each");
+
 /* With the lock held and fewer than DLOP_CPU_MAX_LAUNCHES in the pool. */
 static void pool_append(struct dlop_cpu_pool *pool, struct dlop_launch *launch)
 {
