@@ -9,7 +9,7 @@
 struct dlop_ocl_found {
     cl_platform_id platform;
     cl_device_id device;
-    bool is_cpu;     /* the host's processor */
+    bool is_cpu; /* the host's processor */
     bool is_gpu;
     bool is_unified; /* shares memory with the host */
     uint32_t n_units;
