@@ -11,6 +11,14 @@
 
 #define MAX_FILE_BYTES (1 << 17)
 #define SHORT_NS       20000
+/* The thread sanitizer makes each access a call: passes take long, and vectors gain nothing. */
+#ifdef __SANITIZE_THREAD__
+#define MAX_PHOTOS     1
+#define DO_TIMES_SPEAK 0
+#else
+#define MAX_PHOTOS     12
+#define DO_TIMES_SPEAK 1
+#endif
 
 static struct dlop_bench_kernels *kernels;
 static u8 first_bytes[MAX_FILE_BYTES];
@@ -23,7 +31,7 @@ static int add_jpeg(const char *path, const struct stat *facts, int kind, struct
     FILE *file;
 
     (void)where;
-    if (kind != FTW_F || n_photos == 12 || facts->st_size > MAX_FILE_BYTES || length < 5 ||
+    if (kind != FTW_F || n_photos == MAX_PHOTOS || facts->st_size > MAX_FILE_BYTES || length < 5 ||
         strcmp(path + length - 4, ".jpg") != 0)
         return 0;
     file = fopen(path, "rb");
@@ -92,6 +100,8 @@ static void times_make_sense(void **state)
     u32 pack = find_case("pack");
 
     (void)state;
+    if (!DO_TIMES_SPEAK)
+        return;
     for (u32 mask = 0; mask <= DLOP_CPU_PLAIN_C; mask++)
         assert_true(run(decode, mask, 1000000) > 1.5 * run(skip, mask, 1000000));
     assert_true(run(decode, 0, 1000000) > 1.3 * run(decode, DLOP_CPU_PLAIN_C, 1000000));
@@ -129,7 +139,7 @@ int main(void)
         return 1;
     nftw("build/photos/tiny", add_jpeg, 8, FTW_PHYS);
     int status = 77;
-    if (n_photos == 12)
+    if (n_photos == MAX_PHOTOS)
         status = cmocka_run_group_tests_name("unit/bench_kernels", tests, NULL, NULL);
     else
         printf("SKIP photos: no photographs; run make photos\n");
