@@ -130,6 +130,23 @@ def test_interrupt_ends_everything(tiny, number):
     assert not [pid for pid in found if os.path.exists(f"/proc/{pid}")]
 
 
+def test_interrupt_during_a_fork_is_not_lost():
+    """It arrives while Python runs the hooks that follow a fork, which swallow exceptions."""
+    code = (
+        "import os, signal\n"
+        "from dlop import bench_common\n"
+        "os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "try:\n"
+        "    bench_common.in_child(lambda: 1, bench_common.pinned_cores(1))\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PACKAGE, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "interrupted\n"
+
+
 def test_a_child_that_fails_says_why_and_leaves_nothing():
     cores = bench_common.pinned_cores(1)
     before = bench_common.children(os.getpid())  # helpers of multiprocessing in earlier tests

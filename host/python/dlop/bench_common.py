@@ -39,12 +39,16 @@ def in_child(function: Callable[[], Any], cores: Sequence[int], limit_s: float =
     source, sink = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    # An interrupt that arrives while Python runs its hooks after a fork would be lost in them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     child = os.fork()
     if child == 0:
         os.close(source)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _child(function, cores, sink)
     os.close(sink)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         answer = json.loads(_read_line(source, child, limit_s))
     finally:
         os.close(source)
