@@ -96,13 +96,16 @@ void dlop_cpu_pack_plain(const struct dlop_cpu_pack *pack, const u8 *row, u32 y,
 void dlop_cpu_pack_by_parts(const struct dlop_cpu_pack_parts *parts,
                             const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {
+    bool is_planar = pack->job->layout == DLOP_LAYOUT_CHW || pack->n_channels == 1;
     size_t n_px = pack->n_px;
 
-    if (pack->formula)
-        parts->by_formula(pack, row, y, out);
+    if (pack->formula && is_planar)
+        parts->formula_to_planes(pack, row, (float *)(void *)out + y * n_px);
+    else if (pack->formula)
+        parts->formula_to_rgb(pack, row, (float *)(void *)out + y * n_px * 3);
     else if (!pack->is_identity)
         parts->by_table(pack, row, y, out);
-    else if (pack->job->layout == DLOP_LAYOUT_CHW || pack->n_channels == 1)
+    else if (is_planar)
         parts->to_planes(row, pack->n_px, pack->n_channels, n_px * pack->job->out_height_px,
                          out + y * n_px);
     else

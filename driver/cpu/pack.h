@@ -66,8 +66,10 @@ void dlop_cpu_pack_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, 
 
 /* What a vector level's pack step is made of. */
 struct dlop_cpu_pack_parts {
-    /* As the step: pack->formula is not null; any table. */
-    void (*by_formula)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+    /* Floats by formula, where pack->formula is not null; out: the row's, of the first plane. */
+    void (*formula_to_planes)(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+    void (*formula_to_rgb)(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+    /* As the step: any table. */
     void (*by_table)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
     /* Bytes that stay as they are: n_channels 1 or 3 of RGBX, plane_bytes apart, and RGB. */
     void (*to_planes)(const u8 *row, u32 n_px, u32 n_channels, size_t plane_bytes, u8 *out);
@@ -76,9 +78,12 @@ struct dlop_cpu_pack_parts {
 /* Body of such a step: the part that fits. */
 void dlop_cpu_pack_by_parts(const struct dlop_cpu_pack_parts *parts,
                             const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
-void dlop_cpu_pack_formula_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
-void dlop_cpu_pack_formula_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
-void dlop_cpu_pack_formula_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
+void dlop_cpu_formula_to_planes_avx2(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+void dlop_cpu_formula_to_rgb_avx2(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+void dlop_cpu_formula_to_planes_avx512(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+void dlop_cpu_formula_to_rgb_avx512(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+void dlop_cpu_formula_to_planes_neon(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
+void dlop_cpu_formula_to_rgb_neon(const struct dlop_cpu_pack *pack, const u8 *row, float *out);
 
 /* pixels_to_rgbx: [n_px][n_channels] to [n_px][4], the fourth byte 255; n_channels 1 or 3. The
  * source may end right after its last byte; the slack behind rgbx_out may be overwritten. */

@@ -57,7 +57,8 @@ static void drop_fourth_row(const u8 *row, u32 n_px, u8 *out)
 void dlop_cpu_pack_avx2(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {
     static const struct dlop_cpu_pack_parts parts = {
-        dlop_cpu_pack_formula_avx2, dlop_cpu_pack_plain, split_row, drop_fourth_row};
+        dlop_cpu_formula_to_planes_avx2, dlop_cpu_formula_to_rgb_avx2, dlop_cpu_pack_plain,
+        split_row, drop_fourth_row};
 
     dlop_cpu_pack_by_parts(&parts, pack, row, y, out);
 }

@@ -63,8 +63,9 @@ static void by_table(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 
         dlop_cpu_pack_plain(pack, row, y, out);
 }
 
-static const struct dlop_cpu_pack_parts parts = {dlop_cpu_pack_formula_avx512, by_table, split_row,
-                                                 drop_fourth_row};
+static const struct dlop_cpu_pack_parts parts = {dlop_cpu_formula_to_planes_avx512,
+                                                 dlop_cpu_formula_to_rgb_avx512, by_table,
+                                                 split_row, drop_fourth_row};
 
 void dlop_cpu_pack_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {

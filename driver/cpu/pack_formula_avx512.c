@@ -61,7 +61,7 @@ planes_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out, u32 n_ch
     }
 
 /* 16 pixels of three channels are 48 elements: three vectors. */
-static void interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
+void dlop_cpu_formula_to_rgb_avx512(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
 {
     static const u32 level_places[3][16] = {LISTS_OF_48(LEVEL_OF)};
     static const u32 channels[3][16] = {LISTS_OF_48(CHANNEL_OF)};
@@ -95,16 +95,10 @@ static void interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, flo
     }
 }
 
-void dlop_cpu_pack_formula_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
+void dlop_cpu_formula_to_planes_avx512(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
 {
-    bool is_interleaved = pack->job->layout == DLOP_LAYOUT_HWC && pack->n_channels == 3;
-    size_t row_bytes = (is_interleaved ? 12 : 4) * (size_t)pack->n_px;
-    float *row_out = (float *)(void *)(out + y * row_bytes);
-
-    if (is_interleaved)
-        interleaved_row(pack, row, row_out);
-    else if (pack->n_channels == 3)
-        planes_row(pack, row, row_out, 3);
+    if (pack->n_channels == 3)
+        planes_row(pack, row, out, 3);
     else
-        planes_row(pack, row, row_out, 1);
+        planes_row(pack, row, out, 1);
 }

@@ -61,7 +61,7 @@ void dlop_cpu_pack_plan_neon(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_me
     dlop_cpu_pack_plan_formula(pack, memo, formula_gives);
 }
 
-static void planes_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
+void dlop_cpu_formula_to_planes_neon(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
 {
     size_t n_px = pack->n_px, plane = n_px * pack->job->out_height_px;
 
@@ -81,7 +81,7 @@ static void planes_row(const struct dlop_cpu_pack *pack, const u8 *row, float *o
     }
 }
 
-static void interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
+void dlop_cpu_formula_to_rgb_neon(const struct dlop_cpu_pack *pack, const u8 *row, float *out)
 {
     size_t n_px = pack->n_px;
 
@@ -101,16 +101,4 @@ static void interleaved_row(const struct dlop_cpu_pack *pack, const u8 *row, flo
         if (n < 16)
             memcpy(to, last, n * 3 * sizeof(float));
     }
-}
-
-void dlop_cpu_pack_formula_neon(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
-{
-    bool is_interleaved = pack->job->layout == DLOP_LAYOUT_HWC && pack->n_channels == 3;
-    size_t row_bytes = (is_interleaved ? 12 : 4) * (size_t)pack->n_px;
-    float *row_out = (float *)(void *)(out + y * row_bytes);
-
-    if (is_interleaved)
-        interleaved_row(pack, row, row_out);
-    else
-        planes_row(pack, row, row_out);
 }
