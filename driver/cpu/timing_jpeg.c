@@ -208,24 +208,25 @@ double dlop_timed_h1v2(struct timed *timed)
 
 /* ---- colour: three rows of samples stand for three components ---- */
 
-double dlop_timed_ycc(struct timed *timed)
+static double time_colour(struct timed *timed,
+                          void (*step)(const u8 *first, const u8 *second, const u8 *third, u32 n_px,
+                                       u8 *rgbx_out))
 {
     u32 n = n_columns(timed), height = n_rows(timed);
 
     for (u32 y = 0; y < height; y++)
-        timed->steps.ycc_to_rgbx(samples(timed, y), samples(timed, y + 1), samples(timed, y + 2), n,
-                                 timed->row);
+        step(samples(timed, y), samples(timed, y + 1), samples(timed, y + 2), n, timed->row);
     return (double)n * height;
+}
+
+double dlop_timed_ycc(struct timed *timed)
+{
+    return time_colour(timed, timed->steps.ycc_to_rgbx);
 }
 
 double dlop_timed_rgb(struct timed *timed)
 {
-    u32 n = n_columns(timed), height = n_rows(timed);
-
-    for (u32 y = 0; y < height; y++)
-        timed->steps.rgb_to_rgbx(samples(timed, y), samples(timed, y + 1), samples(timed, y + 2), n,
-                                 timed->row);
-    return (double)n * height;
+    return time_colour(timed, timed->steps.rgb_to_rgbx);
 }
 
 double dlop_timed_grey(struct timed *timed)

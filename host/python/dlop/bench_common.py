@@ -23,7 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 LIMIT_S = 900.0  # a measurement that takes longer has failed
 _GRACE_S = 0.05
@@ -227,26 +227,40 @@ class Progress:
             sys.stderr.write("\r\033[K")
 
 
-def write_result(result: dict[str, Any], path: str | None, show: Callable[[Any], None]) -> None:
-    """The result as JSON to `path` (- is standard output), and as text unless JSON went there."""
+class Command(NamedTuple):
+    """What a sub-command does with its options."""
+
+    bench: Callable[[Any], dict[str, Any]]  # measure
+    show: Callable[[dict[str, Any]], None]  # the result as text
+    plot: Callable[[str, dict[str, Any]], None]  # the result to a file
+    is_good: Callable[[dict[str, Any]], bool]  # no bit differs
+
+
+def _run(command: Command, options: Any) -> int:
+    """The result as JSON where it is wanted (- is standard output), as text unless JSON went there,
+    and as a plot."""
+    result = command.bench(options)
     text = json.dumps(result, indent=1)
-    if path == "-":
+    if options.json == "-":
         print(text)
-        return
-    show(result)
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
+    else:
+        command.show(result)
+    if options.json and options.json != "-":
+        with open(options.json, "w", encoding="utf-8") as file:
             file.write(text + "\n")
+    if options.plot:
+        command.plot(options.plot, result)
+    return 0 if command.is_good(result) else 1
 
 
-def run_main(run: Callable[[], int]) -> int:
-    """Exit status of a sub-command: run()'s, 1 with one line of reason, 130 after Ctrl-C or
-    SIGTERM, which both end what is running."""
+def run_main(command: Command, options: Any) -> int:
+    """Measure and tell. Exit status of a sub-command: 0 done, 1 where a bit differs or with one
+    line of reason, 130 after Ctrl-C or SIGTERM, which both end what is running."""
     from . import _lib
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run()
+        return _run(command, options)
     except (ImportError, OSError, RuntimeError, _lib.LibraryError) as error:
         sys.stderr.write(f"dlop bench: {error}\n")
         return 1

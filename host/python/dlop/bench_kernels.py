@@ -177,15 +177,8 @@ def _plot(path: str, result: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 not, 2 wrong usage (from argparse), 130 interrupted."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
-
-    def run() -> int:
-        result = bench(options)
-        bench_common.write_result(result, options.json, show)
-        if options.plot:
-            _plot(options.plot, result)
-        return 0
-
-    return bench_common.run_main(run)
+    command = bench_common.Command(bench, show, _plot, lambda result: True)
+    return bench_common.run_main(command, options)
 
 
 if __name__ == "__main__":

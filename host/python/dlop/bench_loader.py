@@ -339,6 +339,12 @@ def show(result: dict[str, Any]) -> None:
     print(f"batches equal: {'yes' if result['equal'] else 'NO'}")
 
 
+def _plot(path: str, result: dict[str, Any]) -> None:
+    title = bench_pipelines.PIPELINES[result["pipeline"]].title
+    title = f"{title}, {result['cores']} core(s)"
+    bench_plot.write_contestants(path, title, result["contestants"])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done and equal, 1 not, 2 wrong usage (from argparse), 130 interrupted."""
     options = _options(sys.argv[1:] if arguments is None else arguments)
@@ -346,17 +352,8 @@ def main(arguments: list[str] | None = None) -> int:
         bench_peers.show_list()
         return 0
     name_device(options)
-
-    def run() -> int:
-        result = bench(options)
-        bench_common.write_result(result, options.json, show)
-        if options.plot:
-            title = bench_pipelines.PIPELINES[result["pipeline"]].title
-            title = f"{title}, {result['cores']} core(s)"
-            bench_plot.write_contestants(options.plot, title, result["contestants"])
-        return 0 if result["equal"] else 1
-
-    return bench_common.run_main(run)
+    command = bench_common.Command(bench, show, _plot, lambda result: result["equal"])
+    return bench_common.run_main(command, options)
 
 
 if __name__ == "__main__":

@@ -275,12 +275,7 @@ def main(arguments: list[str]) -> int:
     """Exit status: 0 done, 1 not or other losses, 2 wrong usage (from argparse), 130
     interrupted."""
     options = _options(arguments)
-
-    def run() -> int:
-        result = bench(options)
-        bench_common.write_result(result, options.json, show)
-        if options.plot:
-            _plot(options.plot, result)
-        return 1 if result["losses"] == "different" else 0
-
-    return bench_common.run_main(run)
+    command = bench_common.Command(
+        bench, show, _plot, lambda result: result["losses"] != "different"
+    )
+    return bench_common.run_main(command, options)

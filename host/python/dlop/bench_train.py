@@ -172,15 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
         return bench_script.main(arguments)
     options = _options(arguments)
     bench_loader.name_device(options)
-
-    def run() -> int:
-        result = bench(options)
-        bench_common.write_result(result, options.json, show)
-        if options.plot:
-            _plot(options.plot, result)
-        return 0 if result["equal"] else 1
-
-    return bench_common.run_main(run)
+    command = bench_common.Command(bench, show, _plot, lambda result: result["equal"])
+    return bench_common.run_main(command, options)
 
 
 if __name__ == "__main__":
