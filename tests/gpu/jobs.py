@@ -47,12 +47,14 @@ def seed(number):
 
 
 def tier_of(loader):
-    """DLOP's tier of a loader; None where the process was started without DLOP."""
+    """DLOP's tier of a loader and the device that makes its batches; None where the process was
+    started without DLOP."""
     if "dlop" not in sys.modules:
         return None
     from dlop import report
 
-    return report.of(loader, "", None).tier
+    entry = report.of(loader, "", None)
+    return f"{entry.tier} on {entry.device}"
 
 
 def digest(tensor):
