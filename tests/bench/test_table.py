@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ def test_a_run_gives_its_rows(tmp_path):
     output, page = tmp_path / "table.json", tmp_path / "table.md"
     done = subprocess.run(
         [SCRIPT, "--rows", "cifar", "--quick", "--json", output, "--markdown", page],
+        env={**os.environ, "DLOP_PYTHON": sys.executable},
         capture_output=True,
         text=True,
     )
