@@ -210,6 +210,14 @@ void dlop_cpu_axis_gather(const struct dlop_cpu_axis *axis, const u8 *row, u8 *r
     }
 }
 
+bool dlop_cpu_axis_has_fill(const struct dlop_cpu_axis *axis)
+{
+    for (u32 r = 0; r < axis->n_runs; r++)
+        if (axis->run[r].kind == DLOP_CPU_RUN_FILL)
+            return true;
+    return false;
+}
+
 void dlop_cpu_axis_fill(const struct dlop_cpu_axis *axis, u8 *row_out)
 {
     for (u32 r = 0; r < axis->n_runs; r++)
@@ -227,29 +235,30 @@ void dlop_cpu_axis_x_reference(const struct dlop_cpu_axis *axis, const u8 *row, 
     dlop_axis_x_row(axis->table, row, axis->fill, row_out);
 }
 
-/* The reference reads pixels at one distance: bring each column of the span together for it. Its
- * index of source position `start` is 0 here, with the wrap of unsigned arithmetic. */
+/* The reference reads pixels at one distance: bring each column of the span together for it, three
+ * bytes at a time. Its index of source position `start` is 0 here, with the wrap of unsigned
+ * arithmetic. */
 void dlop_cpu_axis_y_reference(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
-                               u32 n_px, u8 *row_out)
+                               size_t n_bytes, u8 *row_out)
 {
     u64 first_px = 0 - (u64)(u32)axis->span[o].start;
 
-    for (u32 x = 0; x < n_px; x++) {
+    for (size_t at = 0; at < n_bytes; at += 3) {
         for (u32 t = 0; t < axis->span[o].n; t++)
-            memcpy(axis->column + 4 * (size_t)t, rows[t] + 4 * (size_t)x, 4);
-        dlop_axis_pixel(axis->table, o, axis->column, 1, first_px, row_out + 4 * (size_t)x);
+            memcpy(axis->column + 4 * (size_t)t, rows[t] + at, 3);
+        dlop_axis_pixel(axis->table, o, axis->column, 1, first_px, row_out + at);
     }
 }
 
 /* Columns in blocks whose sums stay in the first-level cache; compilers make vectors of the inner
  * loops. */
-void dlop_cpu_axis_y_plain(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                           u8 *row_out)
+void dlop_cpu_axis_y_plain(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                           size_t n_bytes, u8 *row_out)
 {
     const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
     u32 n_taps = axis->span[o].n, precision_bits = axis->precision_bits;
 
-    for (size_t first = 0; first < 4 * (size_t)n_px; first += 32) {
+    for (size_t first = 0; first < n_bytes; first += 32) {
         s32 sum[32];
 
         for (u32 i = 0; i < 32; i++)

@@ -73,10 +73,12 @@ void dlop_cpu_axis_plan(struct dlop_cpu_axis *axis, u8 *memory);
 /* Copy one row through a gather axis; both rows at multiples of 4, apart from each other. */
 void dlop_cpu_axis_gather(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
+bool dlop_cpu_axis_has_fill(const struct dlop_cpu_axis *axis);
+
 /* Write the fill over the outputs that have no source pixel. */
 void dlop_cpu_axis_fill(const struct dlop_cpu_axis *axis, u8 *row_out);
 
-/* ---- steps: slots axis_x_plan, axis_x and axis_y of struct dlop_cpu_steps ---- */
+/* ---- steps: slots axis_x_plan, axis_x, axis_x_rgb and axis_y of struct dlop_cpu_steps ---- */
 
 /* axis_x_plan: put block_* in order for axis_x. Once per job, for a filter. */
 void dlop_cpu_axis_x_plan_none(struct dlop_cpu_axis *axis);
@@ -91,17 +93,20 @@ void dlop_cpu_axis_x_avx2(const struct dlop_cpu_axis *axis, const u8 *row, u8 *r
 void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 void dlop_cpu_axis_x_neon(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
-/* axis_y: output row o, which is no fill, from rows[t], the source rows of its span; n_px pixels of
- * each. The fourth byte is undefined. */
+/* axis_x_rgb: the same to [n_out][3]; may be null. row_out has room as for axis_x. */
+void dlop_cpu_axis_x_rgb_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
+
+/* axis_y: output row o, which is no fill, from rows[t], the source rows of its span; n_bytes samples
+ * of each, in whatever order. */
 void dlop_cpu_axis_y_reference(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
-                               u32 n_px, u8 *row_out);
-void dlop_cpu_axis_y_plain(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                           u8 *row_out);
-void dlop_cpu_axis_y_avx2(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                          u8 *row_out);
+                               size_t n_bytes, u8 *row_out);
+void dlop_cpu_axis_y_plain(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                           size_t n_bytes, u8 *row_out);
+void dlop_cpu_axis_y_avx2(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                          size_t n_bytes, u8 *row_out);
 void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
-                            u32 n_px, u8 *row_out);
-void dlop_cpu_axis_y_neon(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                          u8 *row_out);
+                            size_t n_bytes, u8 *row_out);
+void dlop_cpu_axis_y_neon(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                          size_t n_bytes, u8 *row_out);
 
 #endif

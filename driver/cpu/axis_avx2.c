@@ -213,14 +213,14 @@ ALWAYS_INLINE struct y_pairs y_interleave(__m256i first, __m256i second)
 /* n_taps: the span's, a constant in the unrolled cases. An odd last tap has no partner row: where
  * the weights are split its partner is the rounding half with ones for pixels. */
 ALWAYS_INLINE void y_row(const struct dlop_cpu_axis *axis, const s32 *weight, u32 n_taps,
-                         const u8 *const *rows, u32 n_px, u8 *row_out, bool is_16_bit)
+                         const u8 *const *rows, size_t n_bytes, u8 *row_out, bool is_16_bit)
 {
     const s32 half = 1 << (axis->precision_bits - 1);
     const bool is_half_a_tap = n_taps % 2 && !is_16_bit;
     const __m256i partner = _mm256_set1_epi8(is_half_a_tap);
     const __m256i precision_bits = _mm256_set1_epi32((s32)axis->precision_bits);
 
-    for (size_t at = 0; at < 4 * (size_t)n_px; at += 32) {
+    for (size_t at = 0; at < n_bytes; at += 32) {
         __m256i high[4], low[4];
 
         for (u32 q = 0; q < 4; q++) {
@@ -256,28 +256,28 @@ ALWAYS_INLINE void y_row(const struct dlop_cpu_axis *axis, const s32 *weight, u3
 }
 
 ALWAYS_INLINE void y_row_by_taps(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
-                                 u32 n_px, u8 *row_out, bool is_16_bit)
+                                 size_t n_bytes, u8 *row_out, bool is_16_bit)
 {
     const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
     u32 n_taps = axis->span[o].n;
 
     if (n_taps == 1)
-        y_row(axis, weight, 1, rows, n_px, row_out, is_16_bit);
+        y_row(axis, weight, 1, rows, n_bytes, row_out, is_16_bit);
     else if (n_taps == 2)
-        y_row(axis, weight, 2, rows, n_px, row_out, is_16_bit);
+        y_row(axis, weight, 2, rows, n_bytes, row_out, is_16_bit);
     else if (n_taps == 3)
-        y_row(axis, weight, 3, rows, n_px, row_out, is_16_bit);
+        y_row(axis, weight, 3, rows, n_bytes, row_out, is_16_bit);
     else if (n_taps == 4)
-        y_row(axis, weight, 4, rows, n_px, row_out, is_16_bit);
+        y_row(axis, weight, 4, rows, n_bytes, row_out, is_16_bit);
     else
-        y_row(axis, weight, n_taps, rows, n_px, row_out, is_16_bit);
+        y_row(axis, weight, n_taps, rows, n_bytes, row_out, is_16_bit);
 }
 
-void dlop_cpu_axis_y_avx2(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                          u8 *row_out)
+void dlop_cpu_axis_y_avx2(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                          size_t n_bytes, u8 *row_out)
 {
     if (axis->is_16_bit)
-        y_row_by_taps(axis, o, rows, n_px, row_out, true);
+        y_row_by_taps(axis, o, rows, n_bytes, row_out, true);
     else
-        y_row_by_taps(axis, o, rows, n_px, row_out, false);
+        y_row_by_taps(axis, o, rows, n_bytes, row_out, false);
 }

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "driver/cpu/axis_avx512.h"
+#include "driver/cpu/pack_avx512.h"
 
 #define BLOCK_OUT 16
 
@@ -244,15 +245,35 @@ void dlop_cpu_axis_split_row_avx512(const struct dlop_cpu_axis *axis, const u8 *
     }
 }
 
-/* 16 pixels from the sums of three channels. */
-DLOP_ALWAYS_INLINE void store_block(const __m512i sum[3], u32 cut, __m128i shift, u8 *row_out)
+/* Where each byte of 16 output pixels stands in the sums of three channels: packs leave four pixels
+ * of each channel side by side. */
+#define RGBX_FROM_SUMS(byte) (byte) / 16 * 16 + (byte) % 4 * 4 + (byte) / 4 % 4
+#define RGB_FROM_SUMS(byte)  (byte) / 12 * 16 + (byte) % 3 * 4 + (byte) / 3 % 4
+
+/* How outputs leave: px_bytes 4 (RGBX), or 3. */
+struct x_out {
+    __m512i order;
+    size_t px_bytes;
+};
+
+static struct x_out x_out_of(u32 px_bytes)
 {
-    const __m512i by_pixel =
-        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    static const u8 rgbx[64] = {DLOP_CPU_BYTES_64(RGBX_FROM_SUMS, 0)};
+    static const u8 rgb[64] = {DLOP_CPU_BYTES_16(RGB_FROM_SUMS, 0),
+                               DLOP_CPU_BYTES_16(RGB_FROM_SUMS, 16),
+                               DLOP_CPU_BYTES_16(RGB_FROM_SUMS, 32)};
+
+    return (struct x_out){_mm512_loadu_si512(px_bytes == 3 ? rgb : rgbx), px_bytes};
+}
+
+/* 16 pixels from the sums of three channels. */
+DLOP_ALWAYS_INLINE void store_block(const __m512i sum[3], u32 cut, __m128i shift, __m512i order,
+                                    u8 *out)
+{
     __m512i bytes = clamp_to_bytes(round_to_words(sum[0], sum[1], cut, shift),
                                    round_to_words(sum[2], sum[2], cut, shift));
 
-    _mm512_storeu_si512(row_out, _mm512_shuffle_epi8(bytes, by_pixel));
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi8(order, bytes));
 }
 
 /* What a row's code is made for. n_groups: of taps, of all blocks, or 0 = as the block says. */
@@ -339,14 +360,15 @@ x_block_any(const struct dlop_cpu_axis *axis, const u8 *samples, const struct dl
     return cell;
 }
 
-DLOP_ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out,
-                              struct x_shape shape)
+DLOP_ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u32 px_bytes,
+                              u8 *row_out, struct x_shape shape)
 {
     const struct rounding rounding = rounding_of(axis, shape.cut);
+    const struct x_out out = x_out_of(px_bytes);
     const struct dlop_axis_cell *cell = axis->block_cells;
 
     dlop_cpu_axis_split_row_avx512(axis, row);
-    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++, row_out += sizeof *cell) {
+    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
         const u8 *samples = axis->planes + axis->block_offset_bytes[block];
         __m512i sum[3] = {rounding.start, rounding.start, rounding.start};
 
@@ -354,14 +376,15 @@ DLOP_ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u
             cell = x_block(axis, samples, cell, shape, sum);
         else
             cell = x_block_any(axis, samples, cell, axis->block_n_pairs[block], shape, sum);
-        store_block(sum, shape.cut, rounding.shift, row_out);
+        store_block(sum, shape.cut, rounding.shift, out.order, row_out);
+        row_out += BLOCK_OUT * out.px_bytes;
     }
 }
 
 #define X_ROW(name, cut, n_groups, n_vectors)                                                      \
-    static void name(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)                 \
+    static void name(const struct dlop_cpu_axis *axis, const u8 *row, u32 px_bytes, u8 *row_out)   \
     {                                                                                              \
-        x_row(axis, row, row_out, (struct x_shape){cut, n_groups, n_vectors});                     \
+        x_row(axis, row, px_bytes, row_out, (struct x_shape){cut, n_groups, n_vectors});           \
     }
 X_ROW(x_row_words, DLOP_AXIS_WHOLE_WORDS, 1, 1)
 X_ROW(x_row_split_words, DLOP_AXIS_SPLIT_WORDS, 1, 1)
@@ -376,9 +399,10 @@ X_ROW(x_row_2_digits_in_4, DLOP_AXIS_TWO_DIGITS, 0, 4)
 X_ROW(x_row_3_digits_in_2, DLOP_AXIS_THREE_DIGITS, 0, 2)
 X_ROW(x_row_3_digits_in_4, DLOP_AXIS_THREE_DIGITS, 0, 4)
 
-typedef void x_row_fn(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
+typedef void x_row_fn(const struct dlop_cpu_axis *axis, const u8 *row, u32 px_bytes, u8 *row_out);
 
-void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
+/* The code for this axis, or null where it has none here. */
+static x_row_fn *x_row_of(const struct dlop_cpu_axis *axis)
 {
     /* [cut][n_groups] for windows of one vector, [cut][n_vectors] for wider ones. */
     static x_row_fn *const rows[][MAX_UNROLLED_GROUPS + 1] = {
@@ -393,15 +417,34 @@ void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 
     };
     u32 n_groups = (axis->longest_span + 3) / 4, cut = cut_of(axis, axis->longest_span);
 
-    if (cut == DLOP_AXIS_NOT_CUT || !axis->n_window_vectors) {
-        if (axis->n_digits <= 3)
-            dlop_cpu_axis_far_avx512(axis, row, row_out);
-        else
-            dlop_cpu_axis_x_avx2(axis, row, row_out);
-    } else if (axis->n_window_vectors > 1)
-        wide_rows[cut][axis->n_window_vectors](axis, row, row_out);
+    if (cut == DLOP_AXIS_NOT_CUT || !axis->n_window_vectors)
+        return NULL;
+    return axis->n_window_vectors > 1 ? wide_rows[cut][axis->n_window_vectors]
+                                      : rows[cut][n_groups <= MAX_UNROLLED_GROUPS ? n_groups : 0];
+}
+
+void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
+{
+    x_row_fn *run = x_row_of(axis);
+
+    if (run)
+        run(axis, row, 4, row_out);
+    else if (axis->n_digits <= 3)
+        dlop_cpu_axis_far_avx512(axis, row, row_out);
     else
-        rows[cut][n_groups <= MAX_UNROLLED_GROUPS ? n_groups : 0](axis, row, row_out);
+        dlop_cpu_axis_x_avx2(axis, row, row_out);
+}
+
+void dlop_cpu_axis_x_rgb_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
+{
+    x_row_fn *run = x_row_of(axis);
+
+    if (run) {
+        run(axis, row, 3, row_out);
+        return;
+    }
+    dlop_cpu_axis_x_avx512(axis, row, row_out);
+    dlop_cpu_rgbx_to_rgb_avx512(row_out, axis->n_out, row_out);
 }
 
 /* ---- y ---- */
@@ -485,7 +528,7 @@ DLOP_ALWAYS_INLINE void y_block_any(const u32 *weights, const u8 *const *rows, s
 struct y_row {
     const struct dlop_cpu_axis *axis;
     const u8 *const *rows;
-    u32 n_px;
+    size_t n_bytes;
     u8 *out;
 };
 
@@ -495,7 +538,7 @@ DLOP_ALWAYS_INLINE void y_row(const struct y_row *row, u32 n_taps, u32 n_any, u3
     const struct rounding rounding = rounding_of(row->axis, cut);
     const u32 *weights = (const u32 *)(const void *)row->axis->column;
 
-    for (size_t at = 0; at < 4 * (size_t)row->n_px; at += 64) {
+    for (size_t at = 0; at < row->n_bytes; at += 64) {
         __m512i sum[4] = {rounding.start, rounding.start, rounding.start, rounding.start};
 
         if (n_taps)
@@ -531,9 +574,9 @@ DLOP_ALWAYS_INLINE void y_row_by_digits(const struct y_row *row, u32 n_taps, u32
 }
 
 void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
-                            u32 n_px, u8 *row_out)
+                            size_t n_bytes, u8 *row_out)
 {
-    const struct y_row row = {axis, rows, n_px, row_out};
+    const struct y_row row = {axis, rows, n_bytes, row_out};
     const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
     u32 n_taps = axis->span[o].n, cut = cut_of(axis, n_taps);
 
@@ -549,5 +592,5 @@ void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *c
     else if (cut == DLOP_AXIS_THREE_DIGITS)
         y_row_by_digits(&row, n_taps, DLOP_AXIS_THREE_DIGITS);
     else
-        dlop_cpu_axis_y_avx2(axis, o, rows, n_px, row_out);
+        dlop_cpu_axis_y_avx2(axis, o, rows, n_bytes, row_out);
 }

@@ -174,15 +174,15 @@ ALWAYS_INLINE uint8x8_t y_clamp_8(const int32x4_t sum[2], int32x4_t shift)
         vcombine_s16(vqmovn_s32(vshlq_s32(sum[0], shift)), vqmovn_s32(vshlq_s32(sum[1], shift))));
 }
 
-ALWAYS_INLINE void y_row(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                         u8 *row_out, bool is_16_bit)
+ALWAYS_INLINE void y_row(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                         size_t n_bytes, u8 *row_out, bool is_16_bit)
 {
     const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
     const u32 n_taps = axis->span[o].n;
     const int32x4_t half = vdupq_n_s32(1 << (axis->precision_bits - 1));
     const int32x4_t shift = vdupq_n_s32(-(s32)axis->precision_bits);
 
-    for (size_t at = 0; at < 4 * (size_t)n_px; at += 32) {
+    for (size_t at = 0; at < n_bytes; at += 32) {
         int32x4_t sum[8] = {half, half, half, half, half, half, half, half};
 
         for (u32 t = 0; t < n_taps; t++) {
@@ -198,11 +198,11 @@ ALWAYS_INLINE void y_row(const struct dlop_cpu_axis *axis, u32 o, const u8 *cons
     }
 }
 
-void dlop_cpu_axis_y_neon(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
-                          u8 *row_out)
+void dlop_cpu_axis_y_neon(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
+                          size_t n_bytes, u8 *row_out)
 {
     if (axis->is_16_bit)
-        y_row(axis, o, rows, n_px, row_out, true);
+        y_row(axis, o, rows, n_bytes, row_out, true);
     else
-        y_row(axis, o, rows, n_px, row_out, false);
+        y_row(axis, o, rows, n_bytes, row_out, false);
 }

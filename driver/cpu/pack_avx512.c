@@ -35,8 +35,8 @@ static void split_row(const u8 *row, u32 n_px, u32 n_channels, size_t plane_byte
     }
 }
 
-/* RGBX to RGB, 16 pixels at a time. */
-static void drop_fourth_row(const u8 *row, u32 n_px, u8 *out)
+/* 16 pixels at a time. */
+void dlop_cpu_rgbx_to_rgb_avx512(const u8 *row, u32 n_px, u8 *out)
 {
 #define FROM_RGBX(byte) (4 * ((byte) / 3) + (byte) % 3)
     static const u8 from_rgbx[64] = {DLOP_CPU_BYTES_16(FROM_RGBX, 0),
@@ -65,7 +65,7 @@ static void by_table(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 
 
 static const struct dlop_cpu_pack_parts parts = {dlop_cpu_formula_to_planes_avx512,
                                                  dlop_cpu_formula_to_rgb_avx512, by_table,
-                                                 split_row, drop_fourth_row};
+                                                 split_row, dlop_cpu_rgbx_to_rgb_avx512};
 
 void dlop_cpu_pack_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out)
 {

@@ -21,6 +21,9 @@ static inline __mmask64 dlop_cpu_first_bytes(size_t n)
     return n >= 64 ? ~(u64)0 : ((u64)1 << n) - 1;
 }
 
+/* [n_px][4] to [n_px][3]; out may be row. */
+void dlop_cpu_rgbx_to_rgb_avx512(const u8 *row, u32 n_px, u8 *out);
+
 /* By look-up, elements of up to 4 bytes: pack->byte_planes is not null. */
 void dlop_cpu_pack_look_up_avx512(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);
 

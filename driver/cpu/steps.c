@@ -221,6 +221,7 @@ static void use_avx512(struct dlop_cpu_steps *steps)
     steps->rgbx_to_grey = dlop_cpu_rgbx_to_grey_avx512;
     steps->axis_x_plan = dlop_cpu_axis_x_plan_avx512;
     steps->axis_x = dlop_cpu_axis_x_avx512;
+    steps->axis_x_rgb = dlop_cpu_axis_x_rgb_avx512;
     steps->axis_y = dlop_cpu_axis_y_avx512;
     steps->pixels_to_rgbx = dlop_cpu_pixels_to_rgbx_avx512;
     steps->pack_plan = dlop_cpu_pack_plan_avx512;

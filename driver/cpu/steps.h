@@ -59,7 +59,8 @@ struct dlop_cpu_steps {
     void (*pixels_to_rgbx)(const u8 *pixels, u32 n_channels, u32 n_px, u8 *rgbx_out);
     void (*axis_x_plan)(struct dlop_cpu_axis *axis);
     void (*axis_x)(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
-    void (*axis_y)(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
+    void (*axis_x_rgb)(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
+    void (*axis_y)(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, size_t n_bytes,
                    u8 *row_out);
     void (*pack_plan)(struct dlop_cpu_pack *pack, struct dlop_cpu_pack_memo *memo);
     void (*pack)(const struct dlop_cpu_pack *pack, const u8 *row, u32 y, u8 *out);

@@ -286,9 +286,10 @@ static const u8 *stream_resample(struct stream *stream, u32 o)
         rows[t] = stream_ring_row(stream, (u32)span->start + t);
     row = rows[0];
     if (!stream->y.is_gather) {
-        stream->worker->steps.axis_y(&stream->y, o, rows,
-                                     stream->is_x_first ? job->out_width_px : job->roi_width_px,
-                                     stream->middle_row);
+        stream->worker->steps.axis_y(
+            &stream->y, o, rows,
+            4 * (size_t)(stream->is_x_first ? job->out_width_px : job->roi_width_px),
+            stream->middle_row);
         row = stream->middle_row;
         if (stream->is_x_first)
             dlop_cpu_axis_fill(&stream->x, stream->middle_row);

@@ -18,21 +18,24 @@ struct replacement {
     u32 vector_mask;
     void (*x_plan)(struct dlop_cpu_axis *axis);
     void (*x)(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
-    void (*y)(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, u32 n_px,
+    void (*y)(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows, size_t n_bytes,
               u8 *row_out);
+    void (*x_rgb)(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out); /* or null */
 };
 
 static const struct replacement replacements[] = {
     {"reference", 0, dlop_cpu_axis_x_plan_none, dlop_cpu_axis_x_reference,
-     dlop_cpu_axis_y_reference},
+     dlop_cpu_axis_y_reference, NULL},
     {"plain C", DLOP_CPU_PLAIN_C, dlop_cpu_axis_x_plan_none, dlop_cpu_axis_x_reference,
-     dlop_cpu_axis_y_plain},
+     dlop_cpu_axis_y_plain, NULL},
 #if DLOP_INTRINSICS && defined(__x86_64__)
-    {"avx2", DLOP_CPU_AVX2, dlop_cpu_axis_x_plan_avx2, dlop_cpu_axis_x_avx2, dlop_cpu_axis_y_avx2},
+    {"avx2", DLOP_CPU_AVX2, dlop_cpu_axis_x_plan_avx2, dlop_cpu_axis_x_avx2, dlop_cpu_axis_y_avx2,
+     NULL},
     {"avx512", DLOP_CPU_AVX2 | DLOP_CPU_AVX512, dlop_cpu_axis_x_plan_avx512, dlop_cpu_axis_x_avx512,
-     dlop_cpu_axis_y_avx512},
+     dlop_cpu_axis_y_avx512, dlop_cpu_axis_x_rgb_avx512},
 #elif DLOP_INTRINSICS && defined(__aarch64__)
-    {"neon", DLOP_CPU_NEON, dlop_cpu_axis_x_plan_neon, dlop_cpu_axis_x_neon, dlop_cpu_axis_y_neon},
+    {"neon", DLOP_CPU_NEON, dlop_cpu_axis_x_plan_neon, dlop_cpu_axis_x_neon, dlop_cpu_axis_y_neon,
+     NULL},
 #endif
 };
 #define N_REPLACEMENTS (sizeof replacements / sizeof replacements[0])
@@ -79,6 +82,17 @@ static void expect_same_pixels(const struct random_state *random, const char *wh
                         expected[4 * x + 1], expected[4 * x + 2]);
 }
 
+/* As expect_same_pixels, for three bytes per pixel; pixels without a source may be anything. */
+static void expect_same_rgb(const struct random_state *random, const struct dlop_cpu_axis *axis,
+                            const u8 *expected, const u8 *got)
+{
+    for (u32 x = 0; x < axis->n_out; x++)
+        if (axis->span[x].n && memcmp(expected + 4 * (size_t)x, got + 3 * (size_t)x, 3) != 0)
+            RANDOM_FAIL(random, "x to RGB, pixel %u of %u: got %d %d %d, expected %d %d %d", x,
+                        axis->n_out, got[3 * x], got[3 * x + 1], got[3 * x + 2], expected[4 * x],
+                        expected[4 * x + 1], expected[4 * x + 2]);
+}
+
 /* The table at a closed page instead of on the heap. */
 static u8 *guarded(void *table)
 {
@@ -117,6 +131,10 @@ static void check_x(struct random_state *random, u32 n_in, void *heap_table)
                 dlop_cpu_axis_fill(&r.axis, out);
             }
             expect_same_pixels(random, replacements[i].name, n_out, expected, out);
+            if (replacements[i].x_rgb && !r.axis.is_gather) {
+                replacements[i].x_rgb(&r.axis, in, out);
+                expect_same_rgb(random, &r.axis, expected, out);
+            }
             guard_free(in, in_bytes);
             guard_free(out, out_bytes);
         }
@@ -126,16 +144,15 @@ static void check_x(struct random_state *random, u32 n_in, void *heap_table)
     guard_free(table, axis_bytes(table));
 }
 
-/* One random output row of n_px pixels through the table. Frees the table. */
+/* One random output row through the table, the samples of all columns apart. Frees the table. */
 static void check_y(struct random_state *random, u32 n_in, void *heap_table)
 {
     u8 *table = guarded(heap_table);
     u32 n_out = axis_header(table)->n_out, o = (u32)random_in(random, 0, (s32)n_out - 1);
-    u32 n_px = (u32)random_in(random, 1, 100), shift = (u32)random_in(random, 0, 3);
-    size_t row_bytes = dlop_cpu_row_bytes(n_px, 0) + 4 * shift,
-           out_bytes = dlop_cpu_row_bytes(n_px, 0);
+    u32 n_bytes = (u32)random_in(random, 1, 400), shift = (u32)random_in(random, 0, 12);
+    size_t out_bytes = dlop_cpu_row_bytes(n_bytes / 4 + 1, 0), row_bytes = out_bytes + shift;
     u8 *rows = guard_alloc(n_in * row_bytes), *out = guard_alloc(out_bytes);
-    u8 *packed = malloc((size_t)n_in * n_px * 4), *expected = malloc(4 * (size_t)n_px);
+    u8 *apart = calloc((size_t)n_in * n_bytes, 4), *expected = malloc(4 * (size_t)n_bytes);
     const struct dlop_span *span = &axis_spans(table)[o];
     const u8 **pointers = calloc(span->n + 1, sizeof *pointers);
 
@@ -143,22 +160,27 @@ static void check_y(struct random_state *random, u32 n_in, void *heap_table)
     if (random_in(random, 0, 3) == 0)
         memset(rows, random_in(random, 0, 1) ? 255 : 0, n_in * row_bytes);
     for (u32 y = 0; y < n_in; y++)
-        memcpy(packed + (size_t)y * n_px * 4, rows + y * row_bytes + 4 * shift, 4 * (size_t)n_px);
+        for (u32 i = 0; i < n_bytes; i++)
+            apart[4 * ((size_t)y * n_bytes + i)] = rows[y * row_bytes + shift + i];
     for (u32 t = 0; t < span->n; t++)
-        pointers[t] = rows + ((u32)span->start + t) * row_bytes + 4 * shift;
-    dlop_axis_y_row(table, o, packed, n_px, test_fill, expected);
+        pointers[t] = rows + ((u32)span->start + t) * row_bytes + shift;
+    dlop_axis_y_row(table, o, apart, n_bytes, test_fill, expected);
     for (size_t i = 0; i < N_REPLACEMENTS && span->n; i++) {
         struct ready_axis r = ready(&replacements[i], table);
 
         if (is_usable(&replacements[i]) && !r.axis.is_gather) {
-            replacements[i].y(&r.axis, o, pointers, n_px, out);
-            expect_same_pixels(random, replacements[i].name, n_px, expected, out);
+            replacements[i].y(&r.axis, o, pointers, n_bytes, out);
+            for (u32 at = 0; at < n_bytes; at++)
+                if (out[at] != expected[4 * (size_t)at])
+                    RANDOM_FAIL(random, "%s, sample %u of %u: got %d, expected %d",
+                                replacements[i].name, at, n_bytes, out[at],
+                                expected[4 * (size_t)at]);
         }
         ready_free(&r);
     }
     guard_free(rows, n_in * row_bytes);
     guard_free(out, out_bytes);
-    free(packed);
+    free(apart);
     free(expected);
     free(pointers);
     guard_free(table, axis_bytes(table));
