@@ -277,11 +277,21 @@ static u64 put_axis(struct kit *kit, struct random_state *random, u32 n_in, u32 
     return offset;
 }
 
+/* A table of any elements, or one that leaves bytes as they are, which devices may treat otherwise:
+ * its first part is that for single bytes. */
+static void fill_pack_table(struct random_state *random, u8 *table)
+{
+    random_bytes(random, table, TABLE_BYTES);
+    if (random_in(random, 0, 1))
+        for (u32 i = 0; i < 256 * DLOP_MAX_CHANNELS; i++)
+            table[i] = (u8)i;
+}
+
 /* A pack table, and room in `out`. */
 static void put_table_and_out(struct kit *kit, struct random_state *random, struct dlop_job *job)
 {
     job->pack_offset = (u64)(job - kit->jobs) * TABLE_BYTES;
-    random_bytes(random, (u8 *)kit->constants.host + job->pack_offset, TABLE_BYTES);
+    fill_pack_table(random, (u8 *)kit->constants.host + job->pack_offset);
     job->out_bytes =
         job->out_width_px * job->out_height_px * job->out_channels * job->element_bytes;
     job->out_offset = kit->out_used;
