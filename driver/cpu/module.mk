@@ -5,7 +5,7 @@ LIB_SRCS += driver/cpu/jpeg.c driver/cpu/jpeg_row.c driver/cpu/jpeg_scan.c drive
 LIB_SRCS += driver/cpu/entropy.c driver/cpu/idct.c driver/cpu/upsample.c driver/cpu/colour.c
 LIB_SRCS += driver/cpu/jpeg_split.c driver/cpu/team.c driver/cpu/order.c
 LIB_SRCS += driver/cpu/device.c driver/cpu/pool.c driver/cpu/worker.c driver/cpu/affinity.c
-LIB_SRCS += driver/cpu/axis.c driver/cpu/pack.c
+LIB_SRCS += driver/cpu/stream.c driver/cpu/axis.c driver/cpu/pack.c
 ifeq ($(HAVE_intrinsics),yes)
 LIB_SRCS += driver/cpu/pack_formula.c
 ifeq ($(TARGET_CPU),aarch64)
