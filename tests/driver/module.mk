@@ -13,6 +13,10 @@ HEAP_WRAPS += -Wl,--wrap=aligned_alloc,--wrap=posix_memalign
 TEST_SRCS += tests/driver/test_split.c
 $(B)/tests/driver/test_split: $(B)/tests/driver/kit.o $(B)/tests/driver/large.o
 TEST_LIBS_tests/driver/test_split := $(B)/libdlop.a -ljpeg
+# Who helps with them.
+TEST_SRCS += tests/driver/test_help.c
+TEST_LIBS_tests/driver/test_help := $(B)/libdlop.a -Wl,--wrap=dlop_cpu_run_job
+TEST_LIBS_tests/driver/test_help += -Wl,--wrap=dlop_cpu_lead_job,--wrap=dlop_cpu_team_help
 TEST_LIBS_tests/driver/test_heap += $(HEAP_WRAPS)
 TEST_LIBS_tests/driver/test_pool += -Wl,--wrap=pthread_create
 
@@ -29,6 +33,7 @@ TEST_SRCS += $(OCL_TESTS:=.c)
 $(OCL_TESTS:%=$(B)/%): $(B)/tests/driver/ocl_kit.o $(B)/tests/driver/kit.o
 $(foreach t,$(OCL_TESTS),$(eval TEST_LIBS_$(t) := $(B)/libdlop.a))
 TEST_LIBS_tests/driver/test_ocl_device += $(HEAP_WRAPS)
+TEST_LIBS_tests/driver/test_ocl_find += -Wl,--wrap=dlop_ocl_api_get
 endif
 # 10,000 launches over an emulated card with faults.
 TEST_SRCS += tests/driver/test_group_faults.c

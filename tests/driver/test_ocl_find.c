@@ -158,6 +158,72 @@ static void processors_come_last(void **state)
     assert_true(found.is_gpu);
 }
 
+/* The real devices, all of one type. */
+static cl_device_type said_type;
+
+static cl_int CL_API_CALL says_type(cl_device_id device, cl_device_info what, size_t size,
+                                    void *value, size_t *size_out)
+{
+    if (what != CL_DEVICE_TYPE)
+        return real->GetDeviceInfo(device, what, size, value, size_out);
+    memcpy(value, &said_type, sizeof said_type);
+    return CL_SUCCESS;
+}
+
+/* The process's table, or where one is set another (-Wl,--wrap). */
+static const struct dlop_ocl_api *probed_api;
+
+dlop_status __real_dlop_ocl_api_get(const struct dlop_ocl_api **api_out, char *reason_out,
+                                    size_t size);
+dlop_status __wrap_dlop_ocl_api_get(const struct dlop_ocl_api **api_out, char *reason_out,
+                                    size_t size);
+
+dlop_status __wrap_dlop_ocl_api_get(const struct dlop_ocl_api **api_out, char *reason_out,
+                                    size_t size)
+{
+    if (!probed_api)
+        return __real_dlop_ocl_api_get(api_out, reason_out, size);
+    *api_out = probed_api;
+    return DLOP_OK;
+}
+
+/* Where none is named: no processor, since it is an emulation, and no GPU. */
+static void what_a_device_is_says_whether_it_is_chosen(void **state)
+{
+    (void)state;
+    static struct dlop_ocl_api api;
+    static const struct {
+        cl_device_type type;
+        bool is_emulation, is_gpu, is_automatic;
+    } cases[] = {
+        {CL_DEVICE_TYPE_CPU, true, false, false},
+        {CL_DEVICE_TYPE_GPU, false, true, false},
+        {CL_DEVICE_TYPE_GPU | CL_DEVICE_TYPE_DEFAULT, false, true, false},
+        {CL_DEVICE_TYPE_ACCELERATOR, false, false, true},
+    };
+
+    api = *real;
+    api.GetDeviceInfo = says_type;
+    probed_api = &api;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct dlop_device_info info;
+
+        said_type = cases[i].type;
+        assert_int_equal(dlop_ocl_driver.probe(&info), DLOP_OK);
+        assert_true(info.is_present);
+        assert_int_equal(info.is_emulation, cases[i].is_emulation);
+        assert_int_equal(info.is_gpu, cases[i].is_gpu);
+        assert_int_equal(dlop_device_is_automatic(&info), cases[i].is_automatic);
+    }
+}
+
+static int probe_the_process_table(void **state)
+{
+    (void)state;
+    probed_api = NULL;
+    return 0;
+}
+
 static void what_a_device_lacks_is_named(void **state)
 {
     (void)state;
@@ -351,6 +417,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_missing_library_is_named),
         cmocka_unit_test(devices_are_counted_over_platforms),
         cmocka_unit_test(processors_come_last),
+        cmocka_unit_test_teardown(what_a_device_is_says_whether_it_is_chosen,
+                                  probe_the_process_table),
         cmocka_unit_test(what_a_device_lacks_is_named),
         cmocka_unit_test(xilinx_without_its_environment_is_not_asked),
         cmocka_unit_test(a_forked_child_does_not_ask_opencl),
