@@ -96,8 +96,8 @@ void dlop_cpu_axis_x_neon(const struct dlop_cpu_axis *axis, const u8 *row, u8 *r
 /* axis_x_rgb: the same to [n_out][3]; may be null. row_out has room as for axis_x. */
 void dlop_cpu_axis_x_rgb_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out);
 
-/* axis_y: output row o, which is no fill, from rows[t], the source rows of its span; n_bytes samples
- * of each, in whatever order. */
+/* axis_y: output row o, which is no fill, from rows[t], the source rows of its span: n_bytes
+ * samples of each, in any order. */
 void dlop_cpu_axis_y_reference(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
                                size_t n_bytes, u8 *row_out);
 void dlop_cpu_axis_y_plain(const struct dlop_cpu_axis *axis, u32 o, const u8 *const *rows,
