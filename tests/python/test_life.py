@@ -273,7 +273,7 @@ def test_interrupt_while_waiting(tiny, monkeypatch):
             begin = time.monotonic()
             with pytest.raises(InterruptedError):
                 next(iterator)
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 20
         finally:
             signal.signal(signal.SIGALRM, before)
     assert isinstance(next(iterator)[0], torch.Tensor)

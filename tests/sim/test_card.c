@@ -354,7 +354,7 @@ static void a_full_queue_takes_nothing(void **state)
     struct kit kits[3];
     struct sim sim;
 
-    sim_open(&sim, 1, "queue=2,slow=1,slow_ms=100");
+    sim_open(&sim, 1, "queue=2,slow=1,slow_ms=300");
     for (u32 i = 0; i < 3; i++) {
         kit_open_for(&kits[i], sim.driver, sim.device, 3);
         sim_fill(&kits[i], &random, 3);
