@@ -12,8 +12,9 @@
 
 /* Rows of an axis or of packing: what a usual training asks for. */
 #define DLOP_CPU_TIMING_OUT_PX 224
-/* The longest source row of an axis. */
-#define DLOP_CPU_TIMING_MAX_IN_PX 2048
+/* The longest source row of an axis, and its longest span. */
+#define DLOP_CPU_TIMING_MAX_IN_PX 7680
+#define DLOP_CPU_TIMING_MAX_TAPS  256
 
 enum dlop_cpu_timed_step {
     DLOP_CPU_TIMED_UNSTUFF,     /* per byte of the file */
@@ -42,7 +43,8 @@ enum dlop_cpu_timed_step {
 struct dlop_cpu_timing {
     u32 step; /* enum dlop_cpu_timed_step */
     /* Axis steps: a checked filter table from at most DLOP_CPU_TIMING_MAX_IN_PX positions to at
-     * most DLOP_CPU_TIMING_OUT_PX, at an address divisible by 4. */
+     * most DLOP_CPU_TIMING_OUT_PX, of at most DLOP_CPU_TIMING_MAX_TAPS taps, at an address
+     * divisible by 4. */
     const u8 *axis_table;
     /* Packing: layout, element size and table of [3][256] elements. */
     u32 layout, element_bytes;

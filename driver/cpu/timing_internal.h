@@ -9,9 +9,10 @@
 #include "driver/cpu/timing.h"
 
 #define TIMING_MAX_BLOCKS 1024
-/* Rows of pixels that axis steps go round in: a power of two, and no span is longer. */
-#define TIMING_ROWS      64
-#define TIMING_ROW_BYTES (8 * DLOP_CPU_TIMING_MAX_IN_PX + 256)
+/* Rows of pixels that axis steps go round in: few, so that a step finds a row in the caches as in a
+ * job. */
+#define TIMING_ROWS      16
+#define TIMING_ROW_BYTES (4 * (DLOP_CPU_TIMING_MAX_IN_PX + DLOP_CPU_TIMING_MAX_TAPS) + 256)
 
 struct dlop_cpu_material {
     const struct dlop_jpeg_frame *frame;
@@ -42,7 +43,7 @@ struct timed {
     struct dlop_job job;
     struct dlop_cpu_pack pack;
     struct dlop_cpu_pack_memo memo;
-    _Alignas(64) u8 row[8 * DLOP_CPU_TIMING_MAX_IN_PX + 256];
+    _Alignas(64) u8 row[TIMING_ROW_BYTES];
 };
 
 /* One pass over the material; returns its units, or 0 where the step refused. */

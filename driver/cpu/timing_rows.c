@@ -67,12 +67,12 @@ double dlop_timed_axis_x(struct timed *timed)
 
 double dlop_timed_axis_y(struct timed *timed)
 {
-    const u8 *rows[TIMING_ROWS];
+    const u8 *rows[DLOP_CPU_TIMING_MAX_TAPS];
 
     for (u32 o = 0; o < timed->axis.n_out; o++) {
         const struct dlop_span *span = &timed->axis.span[o];
 
-        if (span->n > TIMING_ROWS)
+        if (span->n > DLOP_CPU_TIMING_MAX_TAPS)
             return 0;
         for (u32 t = 0; t < span->n; t++)
             rows[t] = row_at(timed, (u32)span->start + t);

@@ -1,11 +1,9 @@
 /* Kernel test: replacements of the two resampling passes against hw/core/axis.h.
  *
  * Rows end at a closed page right behind the slack that steps.h and axis.h allow, so that a
- * replacement which reads or writes farther is caught. With --bench the same calls are timed.
+ * replacement which reads or writes farther is caught.
  */
 #include "tests/kernel/kernel.h"
-
-#include <time.h>
 
 #include "driver/cpu/axis.h"
 #include "driver/cpu/cpu.h"
@@ -350,110 +348,7 @@ static void a_crop_is_a_shift_and_a_flip_is_one_run(void **state)
     free(table);
 }
 
-/* ---- --bench ---- */
-
-/* Processor time of this thread: others may use the machine, too. */
-static double now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-/* A picture of n_in x n_in rows that becomes n_out x n_out; of large ones some rows serve again. */
-struct bench_picture {
-    u32 n_in, n_out, n_rows;
-    size_t row_bytes;
-    u8 *rows, *out;
-    const u8 **pointers;
-};
-
-struct bench_times {
-    double plan, x, y;
-};
-
-/* All rows through x, which finds a row in the caches as a job does, then through y. */
-static struct bench_times bench_once(const struct replacement *replacement, struct ready_axis *r,
-                                     const struct bench_picture *picture)
-{
-    struct bench_times times;
-    double start = now_ns();
-
-    replacement->x_plan(&r->axis);
-    times.plan = now_ns() - start;
-    start = now_ns();
-    for (u32 y = 0; y < picture->n_in; y++)
-        replacement->x(&r->axis, picture->rows + y % 4 * picture->row_bytes, picture->out);
-    times.x = now_ns() - start;
-    start = now_ns();
-    for (u32 o = 0; o < picture->n_out; o++) {
-        const struct dlop_span *span = &r->axis.span[o];
-
-        for (u32 t = 0; t < span->n; t++)
-            picture->pointers[t] =
-                picture->rows + ((u32)span->start + t) % picture->n_rows * picture->row_bytes;
-        replacement->y(&r->axis, o, picture->pointers, picture->n_out, picture->out);
-    }
-    times.y = now_ns() - start;
-    return times;
-}
-
-/* Least times of many rounds, the replacements in turn. */
-static void bench_one(const struct axis_filter *filter, u32 n_in, u32 n_out, u32 precision_bits)
-{
-    void *table = axis_resize(filter, n_in, n_out, precision_bits, 0);
-    struct ready_axis r[N_REPLACEMENTS];
-    struct bench_times best[N_REPLACEMENTS];
-    struct bench_picture picture = {
-        .n_in = n_in, .n_out = n_out, .n_rows = n_in < 600 ? n_in : 600};
-
-    for (size_t i = 0; i < N_REPLACEMENTS; i++) {
-        r[i] = ready(&replacements[i], table);
-        best[i] = (struct bench_times){1e18, 1e18, 1e18};
-    }
-    picture.row_bytes = dlop_cpu_row_bytes(n_in > n_out ? n_in : n_out, r[0].axis.longest_span);
-    picture.rows = aligned_alloc(64, picture.n_rows * picture.row_bytes);
-    picture.out = aligned_alloc(64, picture.row_bytes);
-    picture.pointers = calloc(r[0].axis.longest_span, sizeof *picture.pointers);
-    memset(picture.rows, 100, picture.n_rows * picture.row_bytes);
-    for (u32 repeat = 0; repeat < 60; repeat++)
-        for (size_t i = 0; i < N_REPLACEMENTS; i++) {
-            struct bench_times times;
-
-            /* What is not replaced is slow, and known after a few rounds. */
-            if (!is_usable(&replacements[i]) || (i < 2 && repeat >= 3))
-                continue;
-            times = bench_once(&replacements[i], &r[i], &picture);
-            best[i].plan = fmin(best[i].plan, times.plan);
-            best[i].x = fmin(best[i].x, times.x);
-            best[i].y = fmin(best[i].y, times.y);
-        }
-    for (size_t i = 0; i < N_REPLACEMENTS; i++) {
-        if (is_usable(&replacements[i]))
-            printf("%-9s %-9s %4u -> %3u %2u bits: plan %6.1f us, x %7.1f us, y %7.1f us\n",
-                   replacements[i].name, filter->name, n_in, n_out, r[i].axis.precision_bits,
-                   best[i].plan / 1000, best[i].x / 1000, best[i].y / 1000);
-        ready_free(&r[i]);
-    }
-    free(picture.rows);
-    free(picture.out);
-    free(picture.pointers);
-    free(table);
-}
-
-static int bench(void)
-{
-    static const u32 sizes[] = {128, 272, 400, 500, 2560, 7680};
-
-    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
-        for (size_t f = 1; f < N_AXIS_FILTERS; f += 2)
-            for (u32 precision_bits = 0; precision_bits <= 22; precision_bits += 22)
-                bench_one(&axis_filters[f], sizes[s], 224, precision_bits);
-    return 0;
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_filter_and_size),
@@ -465,7 +360,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_crop_is_a_shift_and_a_flip_is_one_run),
     };
 
-    if (argc > 1 && !strcmp(argv[1], "--bench"))
-        return bench();
     return cmocka_run_group_tests_name("kernel/check_axis", tests, NULL, NULL);
 }

@@ -1,8 +1,7 @@
 /* Kernel test: the CPU's JPEG steps for samples and pixels (inverse DCT, upsampling, colour)
  * against hw/core, each level of replacements.
  *
- * Rows end at a closed page right behind the slack that steps.h allows. With --bench the same calls
- * are timed.
+ * Rows end at a closed page right behind the slack that steps.h allows.
  */
 #include "tests/kernel/kernel.h"
 
@@ -288,132 +287,7 @@ static void colour_is_exhaustive(void **state)
     jpeg_check_levels(check_every_colour);
 }
 
-/* ---- --bench ---- */
-
-#define BENCH_WIDTH  500
-#define BENCH_BLOCKS 512
-
-static struct bench_memory {
-    _Alignas(64) s16 coef[BENCH_BLOCKS][64];
-    struct dlop_cpu_quant quant;
-    _Alignas(64) u8 rows[3][BENCH_WIDTH + 2 * SLACK];
-    _Alignas(64) u8 out[4 * BENCH_WIDTH + 2 * SLACK];
-} memory;
-
-static void bench_idct(const struct dlop_cpu_steps *steps)
-{
-    for (u32 i = 0; i < BENCH_BLOCKS; i++)
-        steps->idct(memory.coef[i], &memory.quant, memory.out + 8 * (i % 32), 256);
-}
-
-static void bench_h2v1(const struct dlop_cpu_steps *steps)
-{
-    steps->upsample_h2v1(memory.rows[0] + SLACK, BENCH_WIDTH / 2, memory.out);
-}
-
-static void bench_h2v2(const struct dlop_cpu_steps *steps)
-{
-    steps->upsample_h2v2(memory.rows[0] + SLACK, memory.rows[1] + SLACK, BENCH_WIDTH / 2,
-                         memory.out);
-}
-
-static void bench_h1v2(const struct dlop_cpu_steps *steps)
-{
-    steps->upsample_h1v2(memory.rows[0] + SLACK, memory.rows[1] + SLACK, 1, BENCH_WIDTH,
-                         memory.out);
-}
-
-static void bench_ycc(const struct dlop_cpu_steps *steps)
-{
-    steps->ycc_to_rgbx(memory.rows[0] + SLACK, memory.rows[1] + SLACK, memory.rows[2] + SLACK,
-                       BENCH_WIDTH, memory.out);
-}
-
-static void bench_rgb(const struct dlop_cpu_steps *steps)
-{
-    steps->rgb_to_rgbx(memory.rows[0] + SLACK, memory.rows[1] + SLACK, memory.rows[2] + SLACK,
-                       BENCH_WIDTH, memory.out);
-}
-
-static void bench_grey(const struct dlop_cpu_steps *steps)
-{
-    steps->grey_to_rgbx(memory.rows[0] + SLACK, BENCH_WIDTH, memory.out);
-}
-
-static void bench_to_grey(const struct dlop_cpu_steps *steps)
-{
-    steps->rgbx_to_grey(memory.out, BENCH_WIDTH);
-}
-
-static const struct {
-    const char *name, *unit;
-    double n_units;
-    void (*run)(const struct dlop_cpu_steps *steps);
-} benches[] = {
-    {"idct", "block", BENCH_BLOCKS, bench_idct},
-    {"upsample_h2v1", "output", BENCH_WIDTH, bench_h2v1},
-    {"upsample_h2v2", "output", BENCH_WIDTH, bench_h2v2},
-    {"upsample_h1v2", "output", BENCH_WIDTH, bench_h1v2},
-    {"ycc_to_rgbx", "pixel", BENCH_WIDTH, bench_ycc},
-    {"rgb_to_rgbx", "pixel", BENCH_WIDTH, bench_rgb},
-    {"grey_to_rgbx", "pixel", BENCH_WIDTH, bench_grey},
-    {"rgbx_to_grey", "pixel", BENCH_WIDTH, bench_to_grey},
-};
-
-#define BENCH_CALLS 400 /* reading the clock is as long as a call or two */
-
-/* Coefficients in the order of these steps, then the time of a call. */
-static double bench_once(void (*run)(const struct dlop_cpu_steps *steps),
-                         const struct dlop_cpu_steps *steps)
-{
-    struct random_state random = random_start(1);
-    u32 n_calls = run == bench_idct ? BENCH_CALLS / 20 : BENCH_CALLS;
-    double begin;
-
-    for (u32 i = 0; run == bench_idct && i < BENCH_BLOCKS; i++) {
-        struct block_case block = random_block(&random, 0);
-
-        dlop_cpu_quant_init(steps, block.quant, &memory.quant);
-        for (u32 k = 0; k < 64; k++)
-            memory.coef[i][steps->coef_position[k]] = block.coef[k];
-    }
-    begin = jpeg_now_ns();
-    for (u32 call = 0; call < n_calls; call++)
-        run(steps);
-    return (jpeg_now_ns() - begin) / n_calls;
-}
-
-/* Least time of many rounds, the levels in turn: the machine may be busy. */
-static int bench(void)
-{
-    struct random_state random = random_start(1);
-
-    random_bytes(&random, memory.rows[0], sizeof memory.rows);
-    for (size_t b = 0; b < sizeof benches / sizeof *benches; b++) {
-        double best_ns[N_JPEG_LEVELS];
-        struct dlop_cpu_steps steps;
-
-        for (size_t level = 0; level < N_JPEG_LEVELS; level++)
-            best_ns[level] = 1e18;
-        for (u32 repeat = 0; repeat < 60; repeat++)
-            for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-                double ns;
-
-                /* What is not replaced is slow, and known after a few rounds. */
-                if (!jpeg_level_steps(level, &steps) || (level < 2 && repeat >= 5))
-                    continue;
-                ns = bench_once(benches[b].run, &steps);
-                best_ns[level] = ns < best_ns[level] ? ns : best_ns[level];
-            }
-        for (size_t level = 0; level < N_JPEG_LEVELS; level++)
-            if (jpeg_level_steps(level, &steps))
-                printf("%-14s %-10s %8.3f ns per %s\n", benches[b].name, jpeg_levels[level].name,
-                       best_ns[level] / benches[b].n_units, benches[b].unit);
-    }
-    return 0;
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idct_equals_the_reference),
@@ -423,7 +297,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(colour_is_exhaustive),
     };
 
-    if (argc > 1 && !strcmp(argv[1], "--bench"))
-        return bench();
     return cmocka_run_group_tests_name("kernel/check_jpeg", tests, NULL, NULL);
 }

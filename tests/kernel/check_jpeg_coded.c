@@ -3,7 +3,7 @@
  *
  * Streams are made here from random Huffman tables: symbols are drawn until each block is full, so
  * every legal run, size and end occurs, long codes too. Damaged ones follow by flipped bits and cut
- * ends. With --bench whole runs are timed.
+ * ends.
  */
 #include "tests/kernel/kernel.h"
 
@@ -371,114 +371,7 @@ static void bad_tables_are_refused_alike(void **state)
     assert_in_range(n_refused, 500, 2500);
 }
 
-/* ---- --bench ---- */
-
-/* Tables like those of a photograph: the shorter the run and the size, the shorter the code. */
-static void make_usual_table(u32 huff_class, struct dlop_jpeg_huff *dht)
-{
-    static const u8 dc_codes[16] = {0, 1, 5, 1, 1, 1, 1, 1, 1};
-    static const u8 ac_codes[16] = {0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 0x7d};
-    static const u8 dc_symbols[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-    static const u8 ac_symbols[] = {0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21,
-                                    0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07, 0x22, 0x71,
-                                    0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23};
-
-    memset(dht, 0, sizeof *dht);
-    if (huff_class == DLOP_HUFF_DC) {
-        memcpy(dht->n_codes, dc_codes, 16);
-        memcpy(dht->symbols, dc_symbols, sizeof dc_symbols);
-        return;
-    }
-    memcpy(dht->n_codes, ac_codes, 16);
-    dht->n_codes[15] = 0;
-    dht->n_codes[14] = 0;
-    for (u32 i = 9; i < 14; i++)
-        dht->n_codes[i] = 0;
-    dht->n_codes[8] = 2;
-    memcpy(dht->symbols, ac_symbols, sizeof ac_symbols);
-}
-
-static void bench_unstuff(void)
-{
-    static u8 scan[8192 + DLOP_JPEG_PADDING_BYTES], out[sizeof scan + SLACK];
-    struct random_state random = random_start(3);
-
-    for (u32 i = 0; i < 8192; i++) {
-        scan[i] = (u8)random_u32(&random); /* a 0xFF per 256 bytes, as coded data have */
-        if (scan[i] == 0xff && i < 8191)
-            scan[++i] = 0;
-    }
-    for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-        struct dlop_cpu_steps steps;
-        double best_ns = 1e18;
-
-        if (!jpeg_level_steps(level, &steps))
-            continue;
-        for (u32 repeat = 0; repeat < 100; repeat++) {
-            double begin = jpeg_now_ns(), end;
-
-            for (u32 i = 0; i < 32; i++) { /* one takes less than looking at the clock */
-                u32 position = 0, next_rst = 0, n_out;
-
-                steps.unstuff(scan, 8191, &position, &next_rst, out, &n_out);
-            }
-            end = jpeg_now_ns();
-            best_ns = end - begin < best_ns ? end - begin : best_ns;
-        }
-        printf("%-12s %-10s %8.3f ns per byte\n", "unstuff", jpeg_levels[level].name,
-               best_ns / 32 / 8191);
-    }
-}
-
-static void bench_mcus(void)
-{
-    static struct coded_case c;
-    static struct coded_result result;
-    struct random_state random = random_start(3);
-    u64 n_blocks = 0;
-
-    c.n_blocks = 3;
-    c.n_mcus = MAX_MCUS;
-    c.component[1] = c.component[2] = 1;
-    for (u32 i = 0; i < N_CODE_PAIRS; i++) {
-        make_usual_table(DLOP_HUFF_DC, &c.dc[i]);
-        make_usual_table(DLOP_HUFF_AC, &c.ac[i]);
-    }
-    for (u32 i = 0; i < 64; i++)
-        c.quant[i] = 2;
-    for (u32 mcu = 0; mcu < c.n_mcus; mcu++)
-        for (u32 b = 0; b < c.n_blocks; b++, n_blocks++)
-            put_block(&random, &c.dc[0], &c.ac[0], &c.stream);
-    c.n_bytes = (c.stream.n_bits + 7) / 8;
-    printf("%.1f bits per block\n", (double)c.stream.n_bits / (double)n_blocks);
-    for (u32 is_skipped = 0; is_skipped < 2; is_skipped++) {
-        for (size_t level = 0; level < N_JPEG_LEVELS; level++) {
-            struct dlop_cpu_steps steps;
-            double best_ns = 1e18, best_build_ns = 1e18;
-
-            if (!jpeg_level_steps(level, &steps))
-                continue;
-            c.run_mcus[0] = is_skipped ? 0 : MAX_MCUS;
-            c.run_mcus[1] = MAX_MCUS;
-            for (u32 repeat = 0; repeat < 500; repeat++) {
-                double begin = jpeg_now_ns(), middle, end;
-
-                build_tables(&steps, &c);
-                middle = jpeg_now_ns();
-                run_case(&steps, &c, &result);
-                end = jpeg_now_ns();
-                best_ns = end - middle < best_ns ? end - middle : best_ns;
-                best_build_ns = middle - begin < best_build_ns ? middle - begin : best_build_ns;
-            }
-            printf("%-12s %-10s %8.1f ns per block, tables of an image %6.2f us%s\n",
-                   is_skipped ? "skip_mcus" : "decode_mcus", jpeg_levels[level].name,
-                   best_ns / (double)n_blocks, best_build_ns * 2 / N_CODE_PAIRS / 1000,
-                   result.is_refused ? ", refused" : "");
-        }
-    }
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unstuffing_equals_the_reference),
@@ -489,10 +382,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_tables_are_refused_alike),
     };
 
-    if (argc > 1 && !strcmp(argv[1], "--bench")) {
-        bench_unstuff();
-        bench_mcus();
-        return 0;
-    }
     return cmocka_run_group_tests_name("kernel/check_jpeg_coded", tests, NULL, NULL);
 }

@@ -1,12 +1,9 @@
 /* Kernel test: replacements of the pack step and of the reader of pixels against hw/core.
  *
  * Outputs are as large as the record's output and end at a closed page; everything but the row that
- * is packed must stay as it was. With --bench the same calls are timed.
+ * is packed must stay as it was.
  */
 #include "tests/kernel/kernel.h"
-
-#include <math.h>
-#include <time.h>
 
 #include "driver/cpu/axis.h"
 #include "driver/cpu/cpu.h"
@@ -239,129 +236,7 @@ static void reader_of_pixels(void **state)
         }
 }
 
-/* ---- --bench ---- */
-
-/* Processor time of this thread: others may use the machine, too. */
-static double now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-/* Pictures go round robin through more memory than the caches hold, as batches do. */
-enum { BENCH_SIDE_PX = 224, BENCH_PICTURES = 64, BENCH_ROUNDS = 40 };
-
-/* Into one picture's memory again and again, and into each of many in turn. */
-struct bench_times {
-    double warm, cold;
-};
-
-static struct bench_times bench_once(size_t level, const struct dlop_job *job, const u8 *table,
-                                     const u8 *row, u8 *memory)
-{
-    struct dlop_cpu_steps steps;
-    struct dlop_cpu_pack_memo memo = {0};
-    struct dlop_cpu_pack pack;
-    struct bench_times times;
-    double start;
-
-    level_steps(level, &steps);
-    dlop_cpu_pack_init(&pack, job, table);
-    steps.pack_plan(&pack, &memo);
-    start = now_ns();
-    for (u32 picture = 0; picture < BENCH_PICTURES; picture++)
-        for (u32 y = 0; y < BENCH_SIDE_PX; y++)
-            steps.pack(&pack, row, y, memory + (size_t)picture * job->out_bytes);
-    times.cold = (now_ns() - start) / BENCH_PICTURES;
-    start = now_ns();
-    for (u32 repeat = 0; repeat < 8; repeat++)
-        for (u32 y = 0; y < BENCH_SIDE_PX; y++)
-            steps.pack(&pack, row, y, memory);
-    times.warm = (now_ns() - start) / 8;
-    return times;
-}
-
-/* Least times of many rounds, the levels in turn. */
-static void bench_one(enum table_kind kind, u32 layout, u32 element_bytes, u8 *memory)
-{
-    struct random_state random = random_start(1);
-    struct dlop_job job = pack_job(layout, element_bytes, 3, BENCH_SIDE_PX, BENCH_SIDE_PX);
-    struct dlop_cpu_steps steps;
-    struct bench_times best[N_VECTOR_MASKS];
-    u8 *table = malloc(256 * 3 * 8), row[4 * BENCH_SIDE_PX + 64];
-
-    fill_table(&random, kind, &job, table);
-    random_bytes(&random, row, sizeof row);
-    for (size_t i = 0; i < N_VECTOR_MASKS; i++)
-        best[i] = (struct bench_times){1e18, 1e18};
-    for (u32 round = 0; round < BENCH_ROUNDS; round++)
-        for (size_t i = 0; i < N_VECTOR_MASKS; i++) {
-            struct bench_times times;
-
-            /* What is not replaced is slow, and known after a few rounds. */
-            if (!level_steps(i, &steps) || (i < 2 && round >= 2))
-                continue;
-            times = bench_once(i, &job, table, row, memory);
-            best[i].warm = fmin(best[i].warm, times.warm);
-            best[i].cold = fmin(best[i].cold, times.cold);
-        }
-    for (size_t i = 0; i < N_VECTOR_MASKS; i++)
-        if (level_steps(i, &steps))
-            printf("%-9s %s, %u bytes, table %d: %6.1f us warm, %6.1f us to memory per picture of "
-                   "224 x 224 x 3\n",
-                   vector_names[i], layout == DLOP_LAYOUT_CHW ? "CHW" : "HWC", element_bytes, kind,
-                   best[i].warm / 1000, best[i].cold / 1000);
-    free(table);
-}
-
-/* Pictures of PIXELS jobs to RGBX. */
-static void bench_reader(u32 channels)
-{
-    struct random_state random = random_start(1);
-    u8 pixels[3 * BENCH_SIDE_PX], row[4 * BENCH_SIDE_PX + 64];
-    struct dlop_cpu_steps steps;
-
-    random_bytes(&random, pixels, sizeof pixels);
-    for (size_t i = 0; i < N_VECTOR_MASKS; i++) {
-        double best = 1e18;
-
-        if (!level_steps(i, &steps))
-            continue;
-        for (u32 round = 0; round < BENCH_ROUNDS; round++) {
-            double start = now_ns();
-
-            for (u32 y = 0; y < 20 * BENCH_SIDE_PX; y++)
-                steps.pixels_to_rgbx(pixels, channels, BENCH_SIDE_PX, row);
-            best = fmin(best, (now_ns() - start) / 20);
-        }
-        printf("%-9s pixels_to_rgbx, %u channels: %6.1f us per picture of 224 x 224\n",
-               vector_names[i], channels, best / 1000);
-    }
-}
-
-static int bench(void)
-{
-    size_t n_bytes = (size_t)BENCH_PICTURES * BENCH_SIDE_PX * BENCH_SIDE_PX * 3 * 8;
-    u8 *memory = aligned_alloc(64, n_bytes);
-
-    memset(memory, 1, n_bytes);
-    for (u32 layout = 0; layout < DLOP_LAYOUT_COUNT; layout++)
-        for (u32 element_bytes = 1; element_bytes <= 8; element_bytes *= 2) {
-            bench_one(TABLE_RANDOM, layout, element_bytes, memory);
-            if (element_bytes == 1)
-                bench_one(TABLE_IDENTITY, layout, element_bytes, memory);
-            if (element_bytes == 4)
-                bench_one(TABLE_NORMALISE, layout, element_bytes, memory);
-        }
-    free(memory);
-    bench_reader(1);
-    bench_reader(3);
-    return 0;
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_size_and_width),
@@ -370,7 +245,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(reader_of_pixels),
     };
 
-    if (argc > 1 && !strcmp(argv[1], "--bench"))
-        return bench();
     return cmocka_run_group_tests_name("kernel/check_pack", tests, NULL, NULL);
 }

@@ -2,8 +2,6 @@
 #ifndef DLOP_TESTS_KERNEL_JPEG_LEVELS_H
 #define DLOP_TESTS_KERNEL_JPEG_LEVELS_H
 
-#include <time.h>
-
 #include "driver/cpu/jpeg_internal.h"
 #include "driver/cpu/steps.h"
 #include "tests/kernel/random.h"
@@ -40,15 +38,6 @@ static inline void jpeg_check_levels(jpeg_check_fn check)
         if (jpeg_level_steps(level, &steps))
             check(&random, &steps, jpeg_levels[level].name);
     }
-}
-
-/* Processor time of this thread: others may use the machine, too. */
-static inline double jpeg_now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 #endif
