@@ -60,9 +60,9 @@ double dlop_timed_axis_plan(struct timed *timed)
 
 double dlop_timed_axis_x(struct timed *timed)
 {
-    for (u32 y = 0; y < SIDE_PX; y++)
+    for (u32 y = 0; y < TIMING_ROWS; y++)
         timed->steps.axis_x(&timed->axis, row_at(timed, y), timed->row);
-    return (double)SIDE_PX * timed->axis.n_out;
+    return (double)TIMING_ROWS * timed->axis.n_out;
 }
 
 double dlop_timed_axis_y(struct timed *timed)
