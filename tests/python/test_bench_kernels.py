@@ -6,7 +6,7 @@ import xml.etree.ElementTree
 
 import pytest
 import script
-from conftest import PACKAGE
+from conftest import PACKAGE, ROOT
 from dlop import bench_kernels
 
 
@@ -32,6 +32,14 @@ def test_result(tiny, tmp_path):
         assert 0 < lower <= row["ratio"] <= upper and row["unit"]
     texts = {one.text for one in xml.etree.ElementTree.parse(plot).getroot().findall("{*}text")}
     assert "idct" in texts
+
+
+def test_script_of_the_kernel_tests(tiny):
+    """tests/kernel/bench runs the same measurement; a later --data counts."""
+    command = [ROOT / "tests" / "kernel" / "bench", "--data", tiny, "--limit", 1, "--rounds", 1]
+    child = script.run([*map(str, command), "--ms", "0.2", "--steps", "axis_y"], attach=False)
+    assert child.returncode == 0, child.stderr
+    assert "axis_y" in child.stdout and "reference" in child.stdout and "pack" not in child.stdout
 
 
 def test_a_row_has_medians_and_the_ratio_to_the_best_level():
