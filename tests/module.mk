@@ -49,7 +49,7 @@ TEST_LIBS_tests/kernel/check_jpeg_entry := -ljpeg
 TEST_SRCS += tests/unit/test_base.c tests/unit/test_source.c
 FUZZ_SRCS += tests/fuzz/fuzz_jpeg_parse.c tests/fuzz/fuzz_jpeg_decode.c
 FUZZ_SRCS += tests/fuzz/fuzz_job.c tests/fuzz/fuzz_text.c
-TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c
+TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c tests/unit/test_marker.c
 TEST_SRCS += tests/vectors/test_vectors.c
 TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
 

@@ -5,7 +5,8 @@
  * codes, but raises or waits for more data where markers are missing or unexpected. A crop-aware
  * decoder never sees the rows below its crop, so nobody would notice later.
  *
- * Not here: application segments (jpeg_app.c), tables (jpeg_tables.c), other files (magic.c).
+ * Not here: application segments (jpeg_app.c), tables (jpeg_tables.c), the search for markers
+ * (marker.c), other files (magic.c).
  */
 #include "host/format/jpeg.h"
 
@@ -17,6 +18,7 @@
 #include "host/format/jpeg_app.h"
 #include "host/format/jpeg_tables.h"
 #include "host/format/magic.h"
+#include "host/format/marker.h"
 #include "host/include/dlop.h"
 
 enum { MARKER_RST0 = 0xD0, MARKER_SOI = 0xD8, MARKER_EOI = 0xD9 };
@@ -226,16 +228,14 @@ static dlop_status walk_scan(struct parser *parser, struct dlop_jpeg_scan *scan)
 
     scan->begin_bytes = parser->bytes_offset + (uint32_t)parser->at;
     for (;;) {
-        p = memchr(p, 0xFF, (size_t)(end - p));
-        if (p == NULL || end - p < 2)
+        p = dlop_find_marker(p, end);
+        if (p == end)
             return refuse(parser, DLOP_ERR_TRUNCATED, "file ends inside a scan");
-        if (p[1] != 0) {
-            if ((p[1] & ~7) != MARKER_RST0)
-                break;
-            if (n_restarts == n_expected || (p[1] & 7) != (n_restarts & 7))
-                return refuse(parser, DLOP_ERR_BAD_DATA, "unexpected restart marker");
-            n_restarts++;
-        }
+        if ((p[1] & ~7) != MARKER_RST0)
+            break;
+        if (n_restarts == n_expected || (p[1] & 7) != (n_restarts & 7))
+            return refuse(parser, DLOP_ERR_BAD_DATA, "unexpected restart marker");
+        n_restarts++;
         p += 2;
     }
     if (n_restarts != n_expected)
