@@ -51,7 +51,7 @@ FUZZ_SRCS += tests/fuzz/fuzz_jpeg_parse.c tests/fuzz/fuzz_jpeg_decode.c
 FUZZ_SRCS += tests/fuzz/fuzz_job.c tests/fuzz/fuzz_text.c
 TEST_SRCS += tests/unit/test_format.c tests/unit/test_format_vectors.c tests/unit/test_marker.c
 TEST_SRCS += tests/vectors/test_vectors.c
-TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c
+TEST_SRCS += tests/unit/test_draw.c tests/unit/test_plan.c tests/unit/test_axis_build.c
 
 # Devices of a run: words of --device, self-test, context.
 TEST_SRCS += tests/unit/test_devices.c

@@ -143,49 +143,83 @@ static bool is_plain(const struct dlop_index_map *map)
            last >= link->begin && last < link->end;
 }
 
-/* Put output k of a block into its row, in source order. */
-static struct dlop_span store_output(const struct dlop_link *before, const struct dlop_block *block,
-                                     int k, int32_t *row_out, int32_t n_taps)
+/* Put the n weights of a row into the other order. */
+static void reverse_row(int32_t *row, int32_t n)
 {
-    const int32_t *weights = block->weight[k];
-    int32_t begin = block->begin[k], n = block->n[k];
-
-    if (before->sign > 0) {
-        for (int32_t t = 0; t < n_taps; t++)
-            row_out[t] = weights[t];
-        return (struct dlop_span){.start = before->offset + begin, .n = (u32)n};
+    for (int32_t t = 0; 2 * t < n - 1; t++) {
+        int32_t other = row[n - 1 - t];
+        row[n - 1 - t] = row[t];
+        row[t] = other;
     }
-    for (int32_t t = 0; t < n_taps; t++)
-        row_out[t] = t < n ? weights[n - 1 - t] : 0;
-    return (struct dlop_span){.start = before->offset - (begin + n - 1), .n = (u32)n};
+}
+
+/* A part of a table: n outputs from `first` on. */
+struct part {
+    int32_t first, n;
+    struct dlop_span *spans;
+    int32_t *rows;
+};
+
+/* Where the outputs of a part show the resized image; 0 for those that show nothing. */
+static void find_positions(const struct dlop_index_map *after, bool is_plain,
+                           const struct part *part, struct dlop_block *block)
+{
+    const struct dlop_link *link = &after->link[0];
+
+    if (is_plain) {
+        for (int32_t k = 0; k < part->n; k++)
+            block->r[k] = link->offset + link->sign * (part->first + k);
+        return;
+    }
+    for (int32_t k = 0; k < part->n; k++) {
+        int32_t r = dlop_index_map_at(after, part->first + k);
+        block->r[k] = r < 0 ? 0 : r;
+    }
+}
+
+/* Spans of a part, and rows in the source's order. False: a window is longer than n_taps. */
+static bool finish_part(const struct dlop_link *before, const struct dlop_block *block,
+                        int32_t n_taps, const struct part *part)
+{
+    int32_t longest = 0;
+
+    for (int32_t k = 0; k < part->n; k++) {
+        int32_t begin = block->begin[k], n = block->n[k];
+        int32_t start = before->offset + (before->sign > 0 ? begin : -(begin + n - 1));
+        part->spans[k] = (struct dlop_span){.start = start, .n = (u32)n};
+        longest = n > longest ? n : longest;
+    }
+    if (longest > n_taps)
+        return false;
+    for (int32_t k = 0; before->sign < 0 && k < part->n; k++)
+        reverse_row(part->rows + k * n_taps, block->n[k]);
+    return true;
 }
 
 /* The same as fill_mapped where the map before the resize is plain and the filter has blocks. */
 static bool fill_blocks(const struct dlop_axis_fold *axis, const struct weighting *weighting,
                         struct table *table)
 {
-    const struct dlop_index_map *restrict after = &axis->after;
+    const struct dlop_index_map *after = &axis->after;
     int32_t n_out = after->n_positions, n_taps = weighting->n_taps;
+    bool is_after_plain = is_plain(after);
 
     for (int32_t first = 0; first < n_out; first += DLOP_BLOCK_OUTPUTS) {
-        int32_t r[DLOP_BLOCK_OUTPUTS] = {0}, r_shown[DLOP_BLOCK_OUTPUTS] = {0};
-        int n = n_out - first < DLOP_BLOCK_OUTPUTS ? n_out - first : DLOP_BLOCK_OUTPUTS;
+        struct part part = {first, n_out - first, table->spans + first,
+                            table->weights + (size_t)first * (size_t)n_taps};
         struct dlop_block block;
-        for (int k = 0; k < n; k++) {
-            r[k] = dlop_index_map_at(after, first + k);
-            r_shown[k] = r[k] < 0 ? 0 : r[k];
-        }
-        dlop_block_weights(&weighting->resample, r_shown, n_taps, &block);
-        for (int k = 0; k < n; k++) {
-            int32_t *row = table->weights + (size_t)(first + k) * (size_t)n_taps;
-            if (block.n[k] > n_taps)
-                return false;
-            table->spans[first + k] = store_output(&axis->before.link[0], &block, k, row, n_taps);
-            if (r[k] < 0) {
-                memset(row, 0, (size_t)n_taps * sizeof *row);
-                table->spans[first + k] = (struct dlop_span){0};
+
+        if (part.n > DLOP_BLOCK_OUTPUTS)
+            part.n = DLOP_BLOCK_OUTPUTS;
+        find_positions(after, is_after_plain, &part, &block);
+        dlop_block_weights(&weighting->resample, &block, part.n, n_taps, part.rows);
+        if (!finish_part(&axis->before.link[0], &block, n_taps, &part))
+            return false;
+        for (int32_t k = 0; !is_after_plain && k < part.n; k++)
+            if (dlop_index_map_at(after, first + k) < 0) {
+                part.spans[k] = (struct dlop_span){0};
+                memset(part.rows + k * n_taps, 0, (size_t)n_taps * sizeof *part.rows);
             }
-        }
     }
     return true;
 }
@@ -222,10 +256,10 @@ static void make_relative(uint8_t *bytes, uint32_t *roi_out, uint32_t *roi_n_out
     struct dlop_span *spans = (struct dlop_span *)(void *)(bytes + sizeof(struct dlop_axis));
 
     for (u32 o = 0; o < n_out; o++) {
-        int32_t start = spans[o].start, end = start + (int32_t)spans[o].n;
-        if (start == end)
-            continue;
-        lo = start < lo ? start : lo;
+        int32_t n = (int32_t)spans[o].n, is_used = -(n != 0); /* all bits or none */
+        int32_t first = spans[o].start | (~is_used & INT32_MAX);
+        int32_t end = (spans[o].start + n) & is_used;
+        lo = first < lo ? first : lo;
         hi = end > hi ? end : hi;
     }
     if (hi == 0) {
@@ -233,7 +267,7 @@ static void make_relative(uint8_t *bytes, uint32_t *roi_out, uint32_t *roi_n_out
         hi = 1;
     }
     for (u32 o = 0; o < n_out; o++)
-        spans[o].start = spans[o].n ? spans[o].start - lo : 0;
+        spans[o].start = (spans[o].start - lo) & -(spans[o].n != 0);
     *roi_out = (uint32_t)lo;
     *roi_n_out = (uint32_t)(hi - lo);
 }

@@ -2,7 +2,7 @@
  * multiply-add (the build says -ffp-contract=off).
  *
  * Each equals Pillow's bit for bit, so the order of the operations is part of it. The filters that
- * need no sine exist for two positions at once too, with the same results. */
+ * need no sine exist for two positions at once too, with the same results; of a NaN they make 0. */
 #ifndef DLOP_HOST_PLAN_FILTER_H
 #define DLOP_HOST_PLAN_FILTER_H
 
@@ -72,6 +72,12 @@ static inline dlop_pair dlop_pair_choose(dlop_pair_bits where, dlop_pair yes, dl
     return (dlop_pair)((where & (dlop_pair_bits)yes) | (~where & (dlop_pair_bits)no));
 }
 
+/* yes, or 0. */
+static inline dlop_pair dlop_pair_where(dlop_pair_bits where, dlop_pair yes)
+{
+    return (dlop_pair)(where & (dlop_pair_bits)yes);
+}
+
 static inline dlop_pair dlop_pair_abs(dlop_pair x)
 {
     const dlop_pair_bits sign = {INT64_MIN, INT64_MIN};
@@ -81,15 +87,16 @@ static inline dlop_pair dlop_pair_abs(dlop_pair x)
 
 static inline dlop_pair dlop_filter_box_pair(dlop_pair x)
 {
-    return dlop_pair_choose((x > -0.5) & (x <= 0.5), DLOP_PAIR(1.0), DLOP_PAIR(0.0));
+    return dlop_pair_where(x <= 0.5, DLOP_PAIR(1.0)) - dlop_pair_where(x <= -0.5, DLOP_PAIR(1.0));
 }
 
 static inline dlop_pair dlop_filter_bilinear_pair(dlop_pair x)
 {
     x = dlop_pair_abs(x);
-    return dlop_pair_choose(x < 1.0, 1.0 - x, DLOP_PAIR(0.0));
+    return dlop_pair_where(x < 1.0, 1.0 - x);
 }
 
+/* One choice of all of them at the end: of masks that it joins gcc makes scalars on x86-64. */
 static inline dlop_pair dlop_filter_bicubic_pair(dlop_pair x)
 {
     const double a = -0.5;
@@ -97,8 +104,7 @@ static inline dlop_pair dlop_filter_bicubic_pair(dlop_pair x)
     x = dlop_pair_abs(x);
     dlop_pair inner = ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
     dlop_pair outer = (((x - 5) * x + 8) * x - 4) * a;
-    outer = dlop_pair_choose(x < 2.0, outer, DLOP_PAIR(0.0));
-    return dlop_pair_choose(x < 1.0, inner, outer);
+    return dlop_pair_where(x < 2.0, dlop_pair_choose(x < 1.0, inner, outer));
 }
 
 #endif

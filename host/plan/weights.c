@@ -7,12 +7,14 @@
  * to 22 with the axis' largest weight below 2^15. All in double and in this order of operations,
  * since the whole numbers must be the framework's.
  *
- * Key idea of blocks: outputs in pairs, loops of fixed length, positions past a window weigh 0, so
- * that no branch depends on the data. Sums still go from the first position to the last.
+ * Key idea of blocks: outputs in pairs and several pairs at once, loops of fixed length, positions
+ * past a window weigh 0, so that no branch depends on the data and no output waits for another.
+ * Sums still go from the first position to the last.
  */
 #include "host/plan/weights.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "host/include/dlop.h"
 #include "host/plan/filter.h"
@@ -91,57 +93,122 @@ INLINE_FILTER double weigh_window(const struct dlop_resample *resample,
 
 /* ---- blocks ---- */
 
-typedef dlop_pair (*pair_filter_fn)(dlop_pair x);
-typedef int32_t whole_pair __attribute__((vector_size(8)));
+/* A filter with weights for two positions; constant where it is inlined. */
+struct pair_filter {
+    dlop_pair (*at)(dlop_pair x);
+    bool has_negative; /* weights */
+};
 
-static whole_pair to_whole_pair(dlop_pair weight, double unit)
+typedef int32_t whole_pair __attribute__((vector_size(8)));
+typedef int32_t whole_quad __attribute__((vector_size(16)));
+
+/* As to_whole. Where no weight is negative, the sign need not be looked at. */
+INLINE_FILTER whole_pair to_whole_pair(dlop_pair scaled, bool has_negative)
 {
     const dlop_pair_bits sign = {INT64_MIN, INT64_MIN};
-    dlop_pair scaled = weight * unit;
-    dlop_pair half = (dlop_pair)(((dlop_pair_bits)scaled & sign) | (dlop_pair_bits)DLOP_PAIR(0.5));
+    dlop_pair half = DLOP_PAIR(0.5);
 
+    if (has_negative)
+        half = (dlop_pair)(((dlop_pair_bits)scaled & sign) | (dlop_pair_bits)half);
     return __builtin_convertvector(scaled + half, whole_pair);
 }
 
-/* Outputs k and k + 1 of a block, whose windows are there already. */
-INLINE_FILTER void weigh_pair(const struct dlop_resample *resample, const double centre[2],
-                              int32_t n_taps, struct dlop_block *block, int k,
-                              pair_filter_fn filter)
+/* Two taps of two outputs, each output's side by side. */
+static inline void store_taps(whole_pair first, whole_pair second, int32_t *row_out,
+                              int32_t *next_row_out)
 {
-    dlop_pair kept[DLOP_BLOCK_MAX_TAPS], sum = {0};
-    const dlop_pair middle = {centre[0], centre[1]};
-    const dlop_pair begin = {block->begin[k], block->begin[k + 1]};
-    const dlop_pair n = {block->n[k], block->n[k + 1]};
-    double unit = 1 << resample->precision_bits;
+    whole_quad both = {first[0], second[0], first[1], second[1]};
 
-    for (int32_t t = 0; t < n_taps; t++) {
-        dlop_pair tap = DLOP_PAIR(t);
-        dlop_pair weight = filter((tap + begin - middle + 0.5) * resample->inverse_stretch);
-        kept[t] = dlop_pair_choose(tap < n, weight, DLOP_PAIR(0.0));
-        sum += kept[t];
-    }
-    sum = dlop_pair_choose(sum == 0.0, DLOP_PAIR(1.0), sum);
-    for (int32_t t = 0; t < n_taps; t++) {
-        whole_pair whole = to_whole_pair(kept[t] / sum, unit);
-        block->weight[k][t] = whole[0];
-        block->weight[k + 1][t] = whole[1];
+    memcpy(row_out, &both, 8);
+    memcpy(next_row_out, (const char *)&both + 8, 8);
+}
+
+/* Outputs that are weighted at once, so that one does not wait for the other. */
+#define AT_ONCE       8
+#define PAIRS_AT_ONCE (AT_ONCE / 2)
+
+/* Windows of a block as window_at finds them, begin and n as doubles, too. */
+struct windows {
+    double centre[DLOP_BLOCK_OUTPUTS], begin[DLOP_BLOCK_OUTPUTS], n[DLOP_BLOCK_OUTPUTS];
+};
+
+/* n_outputs: a multiple of AT_ONCE. */
+static void find_windows(const struct dlop_resample *resample, struct dlop_block *block,
+                         int32_t n_outputs, struct windows *windows)
+{
+    double scale = resample->scale, support = resample->support;
+    int32_t in_px = resample->in_px;
+
+    for (int32_t k = 0; k < n_outputs; k++) {
+        double centre = (block->r[k] + 0.5) * scale;
+        int32_t begin = (int32_t)(centre - support + 0.5), end = (int32_t)(centre + support + 0.5);
+
+        begin = begin < 0 ? 0 : begin;
+        end = end > in_px ? in_px : end;
+        end -= begin;
+        end = end < 0 ? 0 : end;
+        block->begin[k] = begin;
+        block->n[k] = end;
+        windows->centre[k] = centre;
+        windows->begin[k] = begin;
+        windows->n[k] = end;
     }
 }
 
-INLINE_FILTER void weigh_block(const struct dlop_resample *resample,
-                               const int32_t r[DLOP_BLOCK_OUTPUTS], int32_t n_taps,
-                               struct dlop_block *block, pair_filter_fn filter)
+/* AT_ONCE outputs from number `first` of the block on; rows_out: [AT_ONCE][n_taps]. */
+INLINE_FILTER void weigh_some(const struct dlop_resample *resample, const struct windows *windows,
+                              int32_t first, int32_t n_taps, int32_t *rows_out,
+                              struct pair_filter filter)
 {
-    double centre[DLOP_BLOCK_OUTPUTS];
+    dlop_pair kept[DLOP_BLOCK_MAX_TAPS][PAIRS_AT_ONCE], sum[PAIRS_AT_ONCE] = {{0}};
+    dlop_pair centre[PAIRS_AT_ONCE], begin[PAIRS_AT_ONCE], n[PAIRS_AT_ONCE];
+    /* Powers of two change no digit, so the sum can take the unit that weights are times. */
+    double per_unit = 1.0 / (1 << resample->precision_bits);
+    int32_t t;
 
-    for (int k = 0; k < DLOP_BLOCK_OUTPUTS; k++) {
-        struct dlop_window window = window_at(resample, r[k]);
-        centre[k] = window.centre;
-        block->begin[k] = window.begin;
-        block->n[k] = window.n;
+    memcpy(centre, &windows->centre[first], sizeof centre);
+    memcpy(begin, &windows->begin[first], sizeof begin);
+    memcpy(n, &windows->n[first], sizeof n);
+    for (t = 0; t < n_taps; t++) {
+        dlop_pair tap = DLOP_PAIR(t);
+        for (int j = 0; j < PAIRS_AT_ONCE; j++) {
+            dlop_pair x = (tap + begin[j] - centre[j] + 0.5) * resample->inverse_stretch;
+            /* Past the window x becomes a NaN, for which every filter's comparisons are false. */
+            kept[t][j] = filter.at((dlop_pair)((dlop_pair_bits)x | (tap >= n[j])));
+            sum[j] += kept[t][j];
+        }
     }
-    for (int k = 0; k < DLOP_BLOCK_OUTPUTS; k += 2)
-        weigh_pair(resample, &centre[k], n_taps, block, k, filter);
+    for (int j = 0; j < PAIRS_AT_ONCE; j++)
+        sum[j] = dlop_pair_choose(sum[j] == 0.0, DLOP_PAIR(1.0), sum[j]) * per_unit;
+    for (t = 0; t + 1 < n_taps; t += 2)
+        for (int j = 0; j < PAIRS_AT_ONCE; j++)
+            store_taps(to_whole_pair(kept[t][j] / sum[j], filter.has_negative),
+                       to_whole_pair(kept[t + 1][j] / sum[j], filter.has_negative),
+                       rows_out + 2 * j * n_taps + t, rows_out + (2 * j + 1) * n_taps + t);
+    for (int j = 0; t < n_taps && j < PAIRS_AT_ONCE; j++) {
+        whole_pair whole = to_whole_pair(kept[t][j] / sum[j], filter.has_negative);
+        rows_out[2 * j * n_taps + t] = whole[0];
+        rows_out[(2 * j + 1) * n_taps + t] = whole[1];
+    }
+}
+
+INLINE_FILTER void weigh_block(const struct dlop_resample *resample, struct dlop_block *block,
+                               int32_t n_outputs, int32_t n_taps, int32_t *rows_out,
+                               struct pair_filter filter)
+{
+    int32_t rest[AT_ONCE * DLOP_BLOCK_MAX_TAPS];
+    struct windows windows;
+
+    for (int32_t k = n_outputs; k % AT_ONCE != 0; k++)
+        block->r[k] = 0;
+    find_windows(resample, block, (n_outputs + AT_ONCE - 1) & ~(AT_ONCE - 1), &windows);
+    for (int32_t k = 0; k < n_outputs; k += AT_ONCE) {
+        int32_t *rows = rows_out + k * n_taps, n = n_outputs - k;
+
+        weigh_some(resample, &windows, k, n_taps, n < AT_ONCE ? rest : rows, filter);
+        if (n < AT_ONCE)
+            memcpy(rows, rest, (size_t)(n * n_taps) * sizeof *rows);
+    }
 }
 
 /* ---- by filter: each a copy of the above with its filter inlined ---- */
@@ -150,8 +217,8 @@ struct weigher {
     double (*window)(const struct dlop_resample *resample, const struct dlop_window *window,
                      int32_t *weights_out);
     /* Null where the filter has none. */
-    void (*block)(const struct dlop_resample *resample, const int32_t r[DLOP_BLOCK_OUTPUTS],
-                  int32_t n_taps, struct dlop_block *block_out);
+    void (*block)(const struct dlop_resample *resample, struct dlop_block *block, int32_t n_outputs,
+                  int32_t n_taps, int32_t *rows_out);
 };
 
 #define DEFINE_WINDOW(name)                                                                        \
@@ -160,21 +227,21 @@ struct weigher {
     {                                                                                              \
         return weigh_window(resample, window, weights_out, dlop_filter_##name);                    \
     }
-#define DEFINE_BLOCK(name)                                                                         \
-    static void block_##name(const struct dlop_resample *resample,                                 \
-                             const int32_t r[DLOP_BLOCK_OUTPUTS], int32_t n_taps,                  \
-                             struct dlop_block *block_out)                                         \
+#define DEFINE_BLOCK(name, has_negative)                                                           \
+    static void block_##name(const struct dlop_resample *resample, struct dlop_block *block,       \
+                             int32_t n_outputs, int32_t n_taps, int32_t *rows_out)                 \
     {                                                                                              \
-        weigh_block(resample, r, n_taps, block_out, dlop_filter_##name##_pair);                    \
+        weigh_block(resample, block, n_outputs, n_taps, rows_out,                                  \
+                    (struct pair_filter){dlop_filter_##name##_pair, has_negative});                \
     }
 DEFINE_WINDOW(lanczos)
 DEFINE_WINDOW(bilinear)
 DEFINE_WINDOW(bicubic)
 DEFINE_WINDOW(box)
 DEFINE_WINDOW(hamming)
-DEFINE_BLOCK(bilinear)
-DEFINE_BLOCK(bicubic)
-DEFINE_BLOCK(box)
+DEFINE_BLOCK(bilinear, false)
+DEFINE_BLOCK(bicubic, true)
+DEFINE_BLOCK(box, false)
 #undef DEFINE_WINDOW
 #undef DEFINE_BLOCK
 
@@ -202,10 +269,10 @@ bool dlop_resample_has_blocks(const struct dlop_resample *resample, int32_t n_ta
     return WEIGHERS[resample->filter].block && n_taps <= DLOP_BLOCK_MAX_TAPS;
 }
 
-void dlop_block_weights(const struct dlop_resample *resample, const int32_t r[DLOP_BLOCK_OUTPUTS],
-                        int32_t n_taps, struct dlop_block *block_out)
+void dlop_block_weights(const struct dlop_resample *resample, struct dlop_block *block,
+                        int32_t n_outputs, int32_t n_taps, int32_t *rows_out)
 {
-    WEIGHERS[resample->filter].block(resample, r, n_taps, block_out);
+    WEIGHERS[resample->filter].block(resample, block, n_outputs, n_taps, rows_out);
 }
 
 /* ---- a whole axis ---- */

@@ -24,11 +24,11 @@ struct dlop_window {
 
 /* Several outputs at once: the same numbers as one by one, several times faster. Not for all
  * filters. */
-#define DLOP_BLOCK_OUTPUTS  8
+#define DLOP_BLOCK_OUTPUTS  64
 #define DLOP_BLOCK_MAX_TAPS 32
 struct dlop_block {
+    int32_t r[DLOP_BLOCK_OUTPUTS]; /* which outputs, each in [0, out_px) */
     int32_t begin[DLOP_BLOCK_OUTPUTS], n[DLOP_BLOCK_OUTPUTS];
-    int32_t weight[DLOP_BLOCK_OUTPUTS][DLOP_BLOCK_MAX_TAPS]; /* [output][tap] */
 };
 
 /* resampler: enum dlop_resampler. Any thread, as everything here. */
@@ -44,9 +44,10 @@ void dlop_window_weights(const struct dlop_resample *resample, const struct dlop
                          int32_t *weights_out);
 /* Whether dlop_block_weights can do windows of n_taps with this filter. */
 bool dlop_resample_has_blocks(const struct dlop_resample *resample, int32_t n_taps);
-/* Windows of the outputs r[] (each in [0, out_px)). Weights from n[] to n_taps are 0; where an n[]
- * is above n_taps, the weights of that output are not all there. */
-void dlop_block_weights(const struct dlop_resample *resample, const int32_t r[DLOP_BLOCK_OUTPUTS],
-                        int32_t n_taps, struct dlop_block *block_out);
+/* Windows (begin, n) and weights of the first n_outputs outputs r[] of a block; r[] is lost.
+ * rows_out: [n_outputs][n_taps]. Weights from n[] to n_taps are 0; where an n[] is above n_taps,
+ * the weights of that output are not all there. */
+void dlop_block_weights(const struct dlop_resample *resample, struct dlop_block *block,
+                        int32_t n_outputs, int32_t n_taps, int32_t *rows_out);
 
 #endif
