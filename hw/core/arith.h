@@ -48,7 +48,9 @@ DLOP_STEP u32 dlop_u16_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
 
 DLOP_STEP u32 dlop_u32_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
 {
-    return dlop_u16_at(bytes, offset) | dlop_u16_at(bytes, offset + 2) << 16;
+    DLOP_GLOBAL const u8 *at = bytes + offset; /* compilers make one read of it */
+
+    return at[0] | (u32)at[1] << 8 | (u32)at[2] << 16 | (u32)at[3] << 24;
 }
 
 DLOP_STEP u64 dlop_u64_at(DLOP_GLOBAL const u8 *bytes, u64 offset)
