@@ -24,26 +24,34 @@ static u32 count_digits(s32 least, s32 largest)
     return n;
 }
 
+static bool is_one_shift(const struct dlop_axis *header, const struct dlop_span *span)
+{
+    bool is_shift = header->is_gather && header->n_out;
+
+    for (u32 o = 0; is_shift && o < header->n_out; o++)
+        is_shift = span[o].n && span[o].start == span[0].start + (s32)o;
+    return is_shift;
+}
+
+/* Loops without branches, of which compilers make vectors. Weights that no output uses count, too:
+ * at worst the steps do with them what they would do for larger ones. */
 void dlop_cpu_axis_read(struct dlop_cpu_axis *axis, const u8 *table, const u8 fill[3])
 {
     const struct dlop_axis *header = (const struct dlop_axis *)table;
     const struct dlop_span *span = (const struct dlop_span *)(header + 1);
     const s32 *weight = (const s32 *)(span + header->n_out);
-    s32 least = 0, largest = 0;
-    bool is_shift = header->is_gather && header->n_out && span[0].n;
-    u32 longest = 0, n_in = 0;
+    size_t n_weights = (size_t)header->n_out * header->n_taps;
+    s32 least = 0, largest = 0, longest = 0, n_in = 0;
 
     for (u32 o = 0; o < header->n_out; o++) {
-        const s32 *row = weight + (size_t)o * header->n_taps;
+        s32 n = (s32)span[o].n, end = (span[o].start + n) & -(n != 0);
 
-        longest = span[o].n > longest ? span[o].n : longest;
-        if (span[o].n && (u32)span[o].start + span[o].n > n_in)
-            n_in = (u32)span[o].start + span[o].n;
-        is_shift = is_shift && span[o].n && span[o].start == span[0].start + (s32)o;
-        for (u32 t = 0; t < span[o].n; t++) {
-            least = row[t] < least ? row[t] : least;
-            largest = row[t] > largest ? row[t] : largest;
-        }
+        longest = n > longest ? n : longest;
+        n_in = end > n_in ? end : n_in;
+    }
+    for (size_t i = 0; i < n_weights; i++) {
+        least = weight[i] < least ? weight[i] : least;
+        largest = weight[i] > largest ? weight[i] : largest;
     }
     *axis = (struct dlop_cpu_axis){.table = table,
                                    .n_out = header->n_out,
@@ -53,11 +61,11 @@ void dlop_cpu_axis_read(struct dlop_cpu_axis *axis, const u8 *table, const u8 fi
                                    .weight = weight,
                                    .fill = {fill[0], fill[1], fill[2], DLOP_RGBX_UNUSED},
                                    .is_gather = header->is_gather != 0 || longest == 0,
-                                   .is_shift = is_shift,
+                                   .is_shift = is_one_shift(header, span),
                                    .is_16_bit = least >= INT16_MIN && largest <= INT16_MAX,
                                    .n_digits = count_digits(least, largest),
-                                   .longest_span = longest,
-                                   .n_in = n_in};
+                                   .longest_span = (u32)longest,
+                                   .n_in = (u32)n_in};
 }
 
 static u32 axis_n_blocks(const struct dlop_cpu_axis *axis)

@@ -256,6 +256,7 @@ static void *random_table(struct random_state *random, u32 n_in, u32 n_out)
     u32 n_taps = (u32)random_in(random, 1, random_in(random, 0, 3) ? 24 : 2);
     s32 limit = (0x7fffffff - (1 << (precision_bits - 1))) / 255;
     void *table = axis_alloc(n_out, n_taps, precision_bits, 0);
+    bool is_dirty = random_in(random, 0, 3) == 0;
 
     for (u32 o = 0; o < n_out; o++) {
         u32 longest = n_taps < n_in ? n_taps : n_in, n = (u32)random_in(random, 0, (s32)longest);
@@ -269,6 +270,9 @@ static void *random_table(struct random_state *random, u32 n_in, u32 n_out)
                 random_in(random, 0, 1) ? magnitude : -magnitude;
             left -= magnitude;
         }
+        /* Weights that no output uses may be anything. */
+        for (u32 t = n; t < n_taps && is_dirty; t++)
+            axis_weights(table)[(size_t)o * n_taps + t] = (s32)random_u32(random);
     }
     return table;
 }
@@ -348,6 +352,33 @@ static void a_crop_is_a_shift_and_a_flip_is_one_run(void **state)
     free(table);
 }
 
+static void a_fill_or_a_filter_is_no_shift(void **state)
+{
+    (void)state;
+    s32 source[100];
+    struct ready_axis r;
+    void *table;
+
+    for (s32 o = 0; o < 100; o++)
+        source[o] = o;
+    for (s32 fill = 0; fill < 100; fill += 33) {
+        source[fill] = -1;
+        table = axis_copy(source, 100);
+        r = ready(&replacements[0], table);
+        assert_true(r.axis.is_gather);
+        assert_false(r.axis.is_shift);
+        ready_free(&r);
+        free(table);
+        source[fill] = fill;
+    }
+    table = axis_copy(source, 100);
+    axis_header(table)->is_gather = 0;
+    r = ready(&replacements[0], table);
+    assert_false(r.axis.is_gather || r.axis.is_shift);
+    ready_free(&r);
+    free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +389,7 @@ int main(void)
         cmocka_unit_test(random_tables),
         cmocka_unit_test(copies_by_runs),
         cmocka_unit_test(a_crop_is_a_shift_and_a_flip_is_one_run),
+        cmocka_unit_test(a_fill_or_a_filter_is_no_shift),
     };
 
     return cmocka_run_group_tests_name("kernel/check_axis", tests, NULL, NULL);
