@@ -326,4 +326,5 @@ help: #: this text
 	@echo "variables"
 	@sed -n 's/^#: /  /p' Makefile
 
--include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(BENCH_OBJS:.o=.d) $(TESTS:=.d) $(FUZZERS:=.d) $(FUZZ_COMMON_SRCS:%.c=$(B)/%.d)
+# Of every object that was ever compiled here.
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

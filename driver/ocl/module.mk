@@ -10,7 +10,6 @@ $(B)/driver/ocl/kernels.c: scripts/embed_text
 	$(call say,TEXT,hw/top/kernels.cl)
 	@mkdir -p $(@D)
 	$(Q)scripts/embed_text dlop_ocl_kernels hw/top/kernels.cl $@
--include $(B)/driver/ocl/kernels.c.d
 else
 LIB_SRCS += driver/ocl/absent.c
 endif

@@ -13,4 +13,3 @@ endif
 $(B)/dlop-xrt-host: $(XRT_HOST_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
--include $(XRT_HOST_OBJS:.o=.d)

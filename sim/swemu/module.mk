@@ -104,5 +104,3 @@ xclbin-hw:
 		"for each KERNEL of hw/top/top.h, then" \
 		"  v++ --link --target hw --platform $(PLATFORM) --config hw/link/CARD.cfg -o dlop.hw.xclbin *.xo" >&2
 	@exit 1
-
--include $(SWEMU_OBJS:.o=.d)

@@ -40,5 +40,3 @@ FUZZ_XCLBIN := $(B)/tests/fuzz/fuzz_xclbin $(B)/tests/fuzz/fuzz_xclbin-guided
 $(FUZZ_XCLBIN): $(SWEMU_IMAGE_OBJS)
 $(FUZZ_XCLBIN): LDLIBS += -luuid
 endif
-
--include $(B)/tests/swemu/host.d $(B)/tests/swemu/test_kernels.d

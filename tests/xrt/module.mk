@@ -16,5 +16,4 @@ CFLAGS_tests/xrt/fake_xrt.c := -isystem /usr/include/xrt
 $(B)/tests/xrt/fake_xrt.so: $(B)/tests/xrt/fake_xrt.o $(B)/libdlop.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $^ -o $@ $(LDLIBS)
--include $(B)/tests/xrt/fake_xrt.d $(B)/tests/xrt/site.d $(B)/tests/xrt/emulated.d
 endif
