@@ -117,6 +117,9 @@ static inline bool dlop_device_is_automatic(const struct dlop_device_info *info)
 struct dlop_driver {
     const char *name;
     struct dlop_memory_ops memory;
+    /* Whether probe might find a device that is used where none is named, as far as that is known
+     * without starting anything. Any thread. */
+    bool (*may_be_automatic)(void);
     /* Fill *info_out without opening the device. Any thread. */
     dlop_status (*probe)(struct dlop_device_info *info_out);
     /* DLOP_OK, DLOP_ERR_NO_DEVICE, DLOP_ERR_NO_MEMORY, DLOP_ERR_THREAD, ... On failure *device_out

@@ -54,6 +54,11 @@ static dlop_status no_transfer(struct dlop_device *device, struct dlop_buffer *b
     return DLOP_ERR_UNSUPPORTED;
 }
 
+static bool always_may(void)
+{
+    return true;
+}
+
 static dlop_status no_probe(struct dlop_device_info *info_out)
 {
     (void)info_out;
@@ -103,6 +108,7 @@ void dlop_driver_fill_empty_slots(struct dlop_driver *driver)
     FILL(memory.free, no_free);
     FILL(memory.to_device, no_transfer);
     FILL(memory.from_device, no_transfer);
+    FILL(may_be_automatic, always_may);
     FILL(probe, no_probe);
     FILL(open, no_open);
     FILL(close, no_close);

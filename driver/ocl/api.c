@@ -33,59 +33,67 @@ dlop_status dlop_ocl_api_open(const char *library, struct dlop_ocl_api *api_out,
     return DLOP_OK;
 }
 
-/* ---- drivers that would end the process ---- */
+/* ---- what is registered: names of libraries, which nobody opens here ---- */
 
-static bool is_xilinx(const char *text)
+typedef bool icd_test(const char *library);
+
+static const char *vendors_place(void)
 {
-    return strcasestr(text, "xilinx") != NULL;
+    const char *vendors = getenv("OCL_ICD_VENDORS");
+
+    return vendors && *vendors ? vendors : OCL_VENDOR_FOLDER;
 }
 
-/* An ICD file names a library in its first line. */
-static bool icd_file_is_xilinx(const char *path)
+/* An ICD file names a library in its first line; "" where it cannot be read. */
+static bool icd_file_passes(const char *path, icd_test *test)
 {
     char line[512] = "";
     FILE *file = fopen(path, "re");
 
-    if (!file)
-        return false;
-    if (!fgets(line, sizeof line, file))
+    if (file && !fgets(line, sizeof line, file))
         line[0] = '\0';
-    fclose(file);
-    return is_xilinx(line);
+    if (file)
+        fclose(file);
+    return test(line);
 }
 
-static bool icd_folder_has_xilinx(const char *folder)
+/* How many libraries of a folder pass the test; -1 where there is no such folder. */
+static int count_icds(const char *folder, icd_test *test)
 {
     DIR *entries = opendir(folder);
-    bool has_xilinx = false;
     struct dirent *entry;
+    int n = 0;
 
     if (!entries)
-        return false;
-    while (!has_xilinx && (entry = readdir(entries))) {
+        return -1;
+    while ((entry = readdir(entries))) {
         size_t length = strlen(entry->d_name);
-        char path[1024];
+        char path[4096];
 
         if (length < 5 || strcmp(entry->d_name + length - 4, ".icd") != 0)
             continue;
-        if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < (int)sizeof path)
-            has_xilinx = icd_file_is_xilinx(path);
+        if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path)
+            path[0] = '\0';
+        n += icd_file_passes(path, test);
     }
     closedir(entries);
-    return has_xilinx;
+    return n;
+}
+
+static bool is_xilinx(const char *library)
+{
+    return strcasestr(library, "xilinx") != NULL;
 }
 
 dlop_status dlop_ocl_icd_check(char *reason_out, size_t size)
 {
-    const char *vendors = getenv("OCL_ICD_VENDORS"), *files = getenv("OCL_ICD_FILENAMES");
+    const char *vendors = vendors_place(), *files = getenv("OCL_ICD_FILENAMES");
     const char *xrt = getenv("XILINX_XRT");
     bool has_xilinx;
 
     if (xrt && *xrt)
         return DLOP_OK;
-    if (!vendors || !*vendors)
-        vendors = OCL_VENDOR_FOLDER;
-    has_xilinx = icd_folder_has_xilinx(vendors) || icd_file_is_xilinx(vendors) ||
+    has_xilinx = count_icds(vendors, is_xilinx) > 0 || icd_file_passes(vendors, is_xilinx) ||
                  is_xilinx(vendors) || (files && is_xilinx(files));
     if (!has_xilinx)
         return DLOP_OK;
@@ -93,6 +101,38 @@ dlop_status dlop_ocl_icd_check(char *reason_out, size_t size)
              "Xilinx's OpenCL is registered but XILINX_XRT is not set, it would "
              "end the process: source XRT's setup.sh");
     return DLOP_ERR_NO_LIBRARY;
+}
+
+/* Not a library of which it is known that it has none. PoCL's: with its settings left alone. */
+static bool may_have_card(const char *library)
+{
+    static const char *const without[] = {
+        "libpocl.so",                                /* the processor, GPUs */
+        "libintelocl.so",                            /* the processor */
+        "libnvidia-opencl.so",                       /* GPUs, as the next four */
+        "libamdocl64.so",                            /* AMD */
+        "libigdrcl.so",                              /* Intel */
+        "libMesaOpenCL.so",                          /* Mesa, as the next */
+        "libRusticlOpenCL.so", "libxilinxopencl.so", /* cards that driver/xrt runs */
+    };
+    const char *slash = strrchr(library, '/'), *name = slash ? slash + 1 : library;
+
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; i++)
+        if (!strncmp(name, without[i], strlen(without[i])))
+            return false;
+    return true;
+}
+
+bool dlop_ocl_may_have_card(void)
+{
+    /* With these set, others may be loaded than those in the folder, or they may have more. */
+    static const char *const changing[] = {"OPENCL_VENDOR_PATH", "OCL_ICD_FILENAMES",
+                                           "POCL_DEVICES"};
+
+    for (size_t i = 0; i < sizeof changing / sizeof changing[0]; i++)
+        if (getenv(changing[i]))
+            return true;
+    return count_icds(vendors_place(), may_have_card) != 0;
 }
 
 /* ---- the process's table ---- */

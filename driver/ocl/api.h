@@ -73,6 +73,10 @@ DLOP_MUST_USE dlop_status dlop_ocl_api_get(const struct dlop_ocl_api **api_out, 
  * Looks where the ICD loader looks: OCL_ICD_VENDORS, OCL_ICD_FILENAMES, /etc/OpenCL/vendors. */
 DLOP_MUST_USE dlop_status dlop_ocl_icd_check(char *reason_out, size_t size);
 
+/* Whether one of the registered drivers might have a device that is neither a processor nor a GPU
+ * nor Xilinx's, known by the names of their libraries; true where that is not known. */
+bool dlop_ocl_may_have_card(void);
+
 /* Name of an error of OpenCL, "CL_OUT_OF_RESOURCES"; "error" where it has none here. */
 const char *dlop_ocl_error_name(cl_int error);
 

@@ -408,6 +408,7 @@ const struct dlop_driver dlop_ocl_driver = {
                .free = dlop_ocl_free,
                .to_device = dlop_ocl_to_device,
                .from_device = dlop_ocl_from_device},
+    .may_be_automatic = dlop_ocl_may_have_card,
     .probe = ocl_probe,
     .open = ocl_open,
     .close = ocl_close,

@@ -85,11 +85,11 @@ struct dlop_ctx_cfg {
     uint32_t n_threads;    /* 0 = this rank's share: affinity, cgroup quota, LOCAL_WORLD_SIZE */
     uint32_t n_readers;    /* threads that read ahead, 0 = default */
     uint32_t vector_level; /* mask of vector replacements, UINT32_MAX = all */
-    /* "auto": every device that is there and is no emulation, and the CPU. Or "name[:number],..."
-     * of dlop_devices_json, each once: these share the work by their measured rates. A device that
-     * is not the CPU must pass a self-test first; what it loses, garbles or refuses is done again
-     * by the CPU with the same result, and dlop_ctx_json tells. Settings of drivers come from the
-     * environment: DLOP_SIM, DLOP_OCL, DLOP_XRT, DLOP_XCLBIN. */
+    /* "auto": the CPU and every device that is there, except emulations and GPUs. Or
+     * "name[:number],..." of dlop_devices_json, each once: these share the work by their measured
+     * rates. A device that is not the CPU must pass a self-test first; what it loses, garbles or
+     * refuses is done again by the CPU with the same result, and dlop_ctx_json tells. Settings of
+     * drivers come from the environment: DLOP_SIM, DLOP_OCL, DLOP_XRT, DLOP_XCLBIN. */
     const char *device;
     uint32_t device_timeout_s; /* 1..86400: a device that does not answer for so long is lost */
 };

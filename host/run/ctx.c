@@ -120,7 +120,8 @@ static void choose_automatically(struct dlop_device_choices *choices)
     for (uint32_t i = 0; (driver = dlop_driver_at(i)) && choices->n < DLOP_DEVICES_MAX; i++) {
         struct dlop_device_info info = {0};
 
-        if (is_cpu(driver) || (driver->probe(&info) == DLOP_OK && dlop_device_is_automatic(&info)))
+        if (is_cpu(driver) || (driver->may_be_automatic() && driver->probe(&info) == DLOP_OK &&
+                               dlop_device_is_automatic(&info)))
             choices->choice[choices->n++] = (struct dlop_device_choice){.driver = driver};
     }
 }

@@ -9,6 +9,7 @@
 
 #include "driver/ocl/find.h"
 #include "driver/ocl/settings.h"
+#include "host/include/dlop.h"
 
 static const struct dlop_ocl_api *real;
 static struct photo photos[1];
@@ -291,6 +292,117 @@ static void xilinx_without_its_environment_is_not_asked(void **state)
     ocl_scratch_remove(scratch);
 }
 
+/* ---- drivers that auto does not start ---- */
+
+/* Variables with which auto asks all. */
+static const char *const changing[] = {"OPENCL_VENDOR_PATH", "OCL_ICD_FILENAMES", "POCL_DEVICES"};
+#define N_CHANGING (sizeof changing / sizeof changing[0])
+
+static void unset_changing(void)
+{
+    for (size_t i = 0; i < N_CHANGING; i++)
+        unsetenv(changing[i]);
+}
+
+static void auto_asks_only_who_may_have_a_card(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *library; /* registered after those before */
+        bool may_have_card;
+    } cases[] = {
+        {"libpocl.so.2.10.0\n", false},
+        {"/usr/lib/x86_64-linux-gnu/libpocl.so.2", false},
+        {"libnvidia-opencl.so.1\n", false},
+        {"/usr/lib/x86_64-linux-gnu/intel-opencl/libigdrcl.so\n", false},
+        {"libintelocl.so\n", false},
+        {"libxilinxopencl.so.2\n", false},
+        {"libintelocl_emu.so\n", true},
+        {"/opt/libpocl.so.2/libcard.so\n", true},
+        {"", true},
+    };
+    char scratch[64], name[32], missing[96];
+
+    unset_changing();
+    ocl_scratch_make(scratch);
+    snprintf(missing, sizeof missing, "%s/none", scratch);
+    setenv("OCL_ICD_VENDORS", missing, 1);
+    assert_true(dlop_ocl_driver.may_be_automatic());
+    setenv("OCL_ICD_VENDORS", scratch, 1);
+    assert_false(dlop_ocl_driver.may_be_automatic());
+    write_text(scratch, "notes.txt", "libcard.so\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(name, sizeof name, "%zu.icd", i);
+        write_text(scratch, name, cases[i].library);
+        assert_int_equal(dlop_ocl_driver.may_be_automatic(), cases[i].may_have_card);
+        for (size_t c = 0; c < N_CHANGING; c++) {
+            setenv(changing[c], "cpu", 1);
+            assert_true(dlop_ocl_driver.may_be_automatic());
+            unsetenv(changing[c]);
+        }
+        if (cases[i].may_have_card)
+            write_text(scratch, name, "libpocl.so");
+    }
+    unsetenv("OCL_ICD_VENDORS");
+    ocl_scratch_remove(scratch);
+}
+
+static bool is_opencl_loaded(void)
+{
+    FILE *file = fopen("/proc/self/maps", "r");
+    char line[512];
+    bool is_loaded = false;
+
+    while (file && fgets(line, sizeof line, file))
+        is_loaded |= strstr(line, "libOpenCL") != NULL;
+    if (file)
+        fclose(file);
+    return is_loaded;
+}
+
+/* In a program that has not used OpenCL yet: whether auto loads it; 2 where auto fails. */
+static int auto_main(void)
+{
+    struct dlop_ctx_cfg cfg;
+    dlop_ctx *ctx = NULL;
+
+    dlop_ctx_cfg_init(&cfg);
+    if (is_opencl_loaded() || dlop_ctx_open(&cfg, &ctx) != DLOP_OK)
+        return 2;
+    dlop_ctx_close(&ctx);
+    return is_opencl_loaded();
+}
+
+/* This program again, in one of its other parts; its exit status. */
+static int run_part(const char *part, const char *variable, const char *value)
+{
+    int wait_status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        setenv(variable, value, 1);
+        execl("/proc/self/exe", "test_ocl_find", part, NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &wait_status, 0), child);
+    assert_true(WIFEXITED(wait_status));
+    return WEXITSTATUS(wait_status);
+}
+
+static void auto_does_not_load_what_it_would_not_take(void **state)
+{
+    (void)state;
+    char scratch[64];
+
+    unset_changing();
+    ocl_scratch_make(scratch);
+    write_text(scratch, "pocl.icd", "libpocl.so.2\n");
+    assert_int_equal(run_part("auto", "OCL_ICD_VENDORS", scratch), 0);
+    write_text(scratch, "card.icd", "libNoSuchCard.so\n");
+    assert_int_equal(run_part("auto", "OCL_ICD_VENDORS", scratch), 1);
+    ocl_scratch_remove(scratch);
+}
+
 /* The threads of a platform do not survive a fork: a child that asked it would wait for ever. */
 static void a_forked_child_does_not_ask_opencl(void **state)
 {
@@ -356,19 +468,9 @@ static void signals_stay_the_programs(void **state)
 {
     (void)state;
     char scratch[64];
-    int wait_status;
-    pid_t child;
 
-    ocl_scratch_make(scratch);
-    child = fork();
-    if (child == 0) {
-        setenv("XDG_CACHE_HOME", scratch, 1); /* so that there is something to compile */
-        execl("/proc/self/exe", "test_ocl_find", "signals", NULL);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(child, &wait_status, 0), child);
-    assert_true(WIFEXITED(wait_status));
-    assert_int_equal(WEXITSTATUS(wait_status), 0);
+    ocl_scratch_make(scratch); /* an empty cache, so that there is something to compile */
+    assert_int_equal(run_part("signals", "XDG_CACHE_HOME", scratch), 0);
     ocl_scratch_remove(scratch);
 }
 
@@ -421,6 +523,8 @@ int main(int argc, char **argv)
                                   probe_the_process_table),
         cmocka_unit_test(what_a_device_lacks_is_named),
         cmocka_unit_test(xilinx_without_its_environment_is_not_asked),
+        cmocka_unit_test(auto_asks_only_who_may_have_a_card),
+        cmocka_unit_test(auto_does_not_load_what_it_would_not_take),
         cmocka_unit_test(a_forked_child_does_not_ask_opencl),
         cmocka_unit_test(signals_stay_the_programs),
         cmocka_unit_test(settings_are_read_and_checked),
@@ -431,8 +535,8 @@ int main(int argc, char **argv)
         printf("SKIP photos: no photographs; run make photos\n");
         return 77;
     }
-    if (argc > 1 && !strcmp(argv[1], "signals"))
-        return signals_main();
+    if (argc > 1)
+        return strcmp(argv[1], "auto") ? signals_main() : auto_main();
     real = ocl_api();
     if (!real)
         return 77;

@@ -35,6 +35,7 @@ static void assert_no_empty_slot(const struct dlop_driver *driver)
     assert_non_null(driver->memory.free);
     assert_non_null(driver->memory.to_device);
     assert_non_null(driver->memory.from_device);
+    assert_non_null(driver->may_be_automatic);
     assert_non_null(driver->probe);
     assert_non_null(driver->open);
     assert_non_null(driver->close);
@@ -66,6 +67,7 @@ static void empty_slots_say_unsupported(void **state)
 
     dlop_driver_fill_empty_slots(&driver);
     assert_no_empty_slot(&driver);
+    assert_true(driver.may_be_automatic());
     assert_int_equal(driver.probe(&info), DLOP_ERR_UNSUPPORTED);
     assert_int_equal(driver.open(&cfg, &device), DLOP_ERR_UNSUPPORTED);
     assert_null(device);
