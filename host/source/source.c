@@ -195,19 +195,24 @@ dlop_status dlop_source_size(dlop_source *source, uint64_t index, int *fd_out, s
     return DLOP_OK;
 }
 
-/* Read n_bytes from the file's start, or say why not. */
+/* Read n_bytes from the file's start, or say why not. One byte more is asked for: whether it comes
+ * tells whether the file ends there, and saves another call for its size. */
 static const char *read_all(int fd, uint8_t *bytes_out, size_t n_bytes)
 {
-    for (size_t done = 0; done < n_bytes;) {
-        ssize_t n = pread(fd, bytes_out + done, n_bytes - done, (off_t)done);
-        if (n < 0 && errno != EINTR)
+    for (size_t done = 0;;) {
+        ssize_t n = pread(fd, bytes_out + done, n_bytes + 1 - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
             return strerrordesc_np(errno);
+        done += (size_t)n;
+        if (done > n_bytes)
+            return "file became longer while it was read";
+        if (done == n_bytes)
+            return NULL;
         if (n == 0)
             return "file became shorter while it was read";
-        if (n > 0)
-            done += (size_t)n;
     }
-    return NULL;
 }
 
 static dlop_status copy_pixels(const dlop_source *source, uint64_t index, uint8_t *bytes_out,
@@ -222,16 +227,12 @@ static dlop_status copy_pixels(const dlop_source *source, uint64_t index, uint8_
 dlop_status dlop_source_read(dlop_source *source, uint64_t index, int fd, uint8_t *bytes_out,
                              size_t n_bytes)
 {
-    struct stat about;
-
     if (index >= source->n_records)
         return DLOP_ERR_ARGUMENT;
     if (source->kind == DLOP_SOURCE_PIXELS)
         return copy_pixels(source, index, bytes_out, n_bytes);
 
     const char *why_not = read_all(fd, bytes_out, n_bytes);
-    if (why_not == NULL && (fstat(fd, &about) != 0 || (size_t)about.st_size != n_bytes))
-        why_not = "file changed its size while it was read";
     close(fd);
     if (why_not != NULL)
         return read_failed(source->names + source->name_offset[index], why_not);

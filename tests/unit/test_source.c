@@ -89,7 +89,7 @@ static int n_open_files(void)
 
 static void files_are_read_whole(void **state)
 {
-    char path[128], bytes[100000], read_back[100000];
+    char path[128], bytes[100000], read_back[sizeof(bytes) + 2];
     dlop_source *source;
     size_t n_bytes = 0;
     int fd = -1;
@@ -103,8 +103,10 @@ static void files_are_read_whole(void **state)
     assert_int_equal(dlop_source_size(source, 0, &fd, &n_bytes), DLOP_OK);
     assert_int_equal(n_bytes, sizeof(bytes));
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    read_back[n_bytes + 1] = 'x'; /* only one byte more may be written */
     assert_int_equal(dlop_source_read(source, 0, fd, (uint8_t *)read_back, n_bytes), DLOP_OK);
     assert_memory_equal(read_back, bytes, sizeof(bytes));
+    assert_int_equal(read_back[n_bytes + 1], 'x');
     assert_int_equal(n_open_files(), n_before);
     dlop_source_close(&source);
     assert_null(source);
@@ -113,6 +115,7 @@ static void files_are_read_whole(void **state)
 static void empty_files_are_records_of_size_0(void **state)
 {
     char path[128];
+    uint8_t room;
     size_t n_bytes = 1;
     int fd = -1;
 
@@ -121,7 +124,7 @@ static void empty_files_are_records_of_size_0(void **state)
     dlop_source *source = source_of(path);
     assert_int_equal(dlop_source_size(source, 0, &fd, &n_bytes), DLOP_OK);
     assert_int_equal(n_bytes, 0);
-    assert_int_equal(dlop_source_read(source, 0, fd, NULL, 0), DLOP_OK);
+    assert_int_equal(dlop_source_read(source, 0, fd, &room, 0), DLOP_OK);
     dlop_source_close(&source);
 }
 
@@ -191,20 +194,25 @@ static void files_of_others_are_read(void **state)
 
 static void files_that_change_size_are_errors(void **state)
 {
-    static const size_t new_sizes[] = {0, 4, 6};
+    static const struct {
+        off_t before, after;
+    } sizes[] = {{5, 0}, {5, 4}, {5, 6}, {0, 1}, {65000, 65001}, {65000, 200000}, {65000, 64999}};
     char path[128];
-    uint8_t bytes[16];
+    uint8_t bytes[65002];
 
     path_in(*state, "changing.jpg", path);
-    for (size_t i = 0; i < 3; i++) {
+    write_file(path, LITERAL("bytes"));
+    for (size_t i = 0; i < 3 * sizeof(sizes) / sizeof(sizes[0]); i++) {
         size_t n_bytes = 0;
         int fd = -1;
-        write_file(path, LITERAL("bytes"));
+        assert_int_equal(truncate(path, sizes[i / 3].before), 0);
         int n_before = n_open_files();
         dlop_source *source = source_of(path);
         assert_int_equal(dlop_source_size(source, 0, &fd, &n_bytes), DLOP_OK);
-        assert_int_equal(truncate(path, (off_t)new_sizes[i]), 0);
+        assert_int_equal(truncate(path, sizes[i / 3].after), 0);
+        bytes[n_bytes + 1] = 'x';
         assert_int_equal(dlop_source_read(source, 0, fd, bytes, n_bytes), DLOP_ERR_READ);
+        assert_int_equal(bytes[n_bytes + 1], 'x');
         assert_int_equal(n_open_files(), n_before);
         dlop_source_close(&source);
     }
