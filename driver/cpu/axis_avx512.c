@@ -14,28 +14,18 @@
  * samples from a block's first one on (its window) brings four taps to each output, and weights
  * serve three channels as they stand in memory. Larger ratios take two or four vectors of samples.
  * y: 64 bytes of the row at a time, four source rows interleaved to four taps.
- * x axes with ratios above about 13 or weights that do not fit here (cut_of) go through
+ * x axes with ratios above about 13 or weights that do not fit here (dlop_axis_cut_of) go through
  * axis_far_avx512.c; those of more than three digits and such y rows go through axis_avx2.c.
  */
-#include <string.h>
-
 #include "driver/cpu/axis_avx512.h"
 #include "driver/cpu/pack_avx512.h"
-
-#define BLOCK_OUT 16
-
-#define MAX_WINDOW_VECTORS 4
-
-/* Spans of up to this many groups of four taps have unrolled code. */
-#define MAX_UNROLLED_GROUPS 2
 
 /* Digits' products of this many taps and 128 levels of 22 bits fit in 32 bits whatever the digits,
  * 16384 * 255 * 128 + 2^29. */
 #define MAX_CUT_TAPS 16384
 
-/* For spans of up to n_taps: all digits but the highest shift out before packing, and up to 8 bits
- * after that. */
-static u32 cut_of(const struct dlop_cpu_axis *axis, u32 n_taps)
+/* All digits but the highest shift out before packing, and up to 8 bits after that. */
+u32 dlop_axis_cut_of(const struct dlop_cpu_axis *axis, u32 n_taps)
 {
     u32 precision_bits = axis->precision_bits;
 
@@ -111,132 +101,6 @@ DLOP_ALWAYS_INLINE __m512i clamp_to_bytes(__m512i first, __m512i second)
 
 /* ---- x ---- */
 
-/* Groups of taps that a block runs through: one number for all where the code is unrolled. */
-static u32 plan_n_groups(const struct dlop_cpu_axis *axis, u32 block)
-{
-    u32 n_all = (axis->longest_span + 3) / 4, n_taps = 1;
-
-    if (n_all <= MAX_UNROLLED_GROUPS)
-        return n_all;
-    for (u32 o = BLOCK_OUT * block; o < BLOCK_OUT * (block + 1) && o < axis->n_out; o++)
-        n_taps = axis->span[o].n > n_taps ? axis->span[o].n : n_taps;
-    return (n_taps + 3) / 4;
-}
-
-/* Spans of a block: its starts, and which outputs have one. */
-static __mmask16 load_starts(const struct dlop_cpu_axis *axis, u32 block, __m512i *starts_out)
-{
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const struct dlop_span *span = axis->span + (size_t)BLOCK_OUT * block;
-    u32 left = axis->n_out - BLOCK_OUT * block, is_there = left < 16 ? (1u << left) - 1 : 0xffff;
-    __m512i low = _mm512_maskz_loadu_epi64((__mmask8)is_there, span);
-    __m512i high = _mm512_maskz_loadu_epi64((__mmask8)(is_there >> 8), span + 8);
-    __m512i n = _mm512_permutex2var_epi32(low, _mm512_add_epi32(even, _mm512_set1_epi32(1)), high);
-
-    *starts_out = _mm512_permutex2var_epi32(low, even, high);
-    return _mm512_test_epi32_mask(n, n);
-}
-
-/* Find the first sample of a block's window; returns how many samples it takes for all taps. */
-static u32 plan_window(const struct dlop_cpu_axis *axis, u32 block, u32 *first_out)
-{
-    __m512i starts;
-    __mmask16 is_used = load_starts(axis, block, &starts);
-    u32 first = _mm512_mask_reduce_min_epu32(is_used, starts);
-    u32 last = _mm512_mask_reduce_max_epu32(is_used, starts);
-
-    *first_out = is_used ? first : 0;
-    return is_used ? last - first + 4 * axis->block_n_pairs[block] : 0;
-}
-
-/* Plan groups and windows; returns the vectors of samples for the widest window, 0 where there is
- * no code for it. */
-static u32 plan_windows(const struct dlop_cpu_axis *axis, u32 cut)
-{
-    u32 widest = 0, n_vectors = 1;
-
-    if (cut == DLOP_AXIS_NOT_CUT)
-        return 0;
-    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
-        u32 n;
-
-        axis->block_n_pairs[block] = plan_n_groups(axis, block);
-        n = plan_window(axis, block, &axis->block_offset_bytes[block]);
-        widest = n > widest ? n : widest;
-    }
-    while (n_vectors <= MAX_WINDOW_VECTORS && 64 * n_vectors < widest)
-        n_vectors *= 2;
-    return n_vectors <= (cut <= DLOP_AXIS_SPLIT_WORDS ? 1 : MAX_WINDOW_VECTORS) ? n_vectors : 0;
-}
-
-/* A window has at most 256 samples, so that places are bytes and no sum of them carries; where an
- * output has no span they do not matter. Words take two samples and leave the bytes between them
- * zero (x_row masks them). */
-static void plan_places(const struct dlop_cpu_axis *axis, u32 block, u32 cut,
-                        struct dlop_axis_cell *cell)
-{
-    const __m512i first = _mm512_set1_epi32((s32)axis->block_offset_bytes[block]);
-    const __m512i next = _mm512_set1_epi32(cut <= DLOP_AXIS_SPLIT_WORDS ? 0x01010000 : 0x03020100);
-    __m512i starts;
-
-    load_starts(axis, block, &starts);
-    starts = _mm512_mullo_epi32(_mm512_sub_epi32(starts, first), _mm512_set1_epi32(0x01010101));
-    _mm512_store_si512(cell, _mm512_add_epi32(starts, next));
-}
-
-/* Group g of the weights of output o, cut. */
-DLOP_ALWAYS_INLINE __m128i cut_output(const struct dlop_cpu_axis *axis, u32 o, u32 g, u32 cut)
-{
-    u32 n_taps = o < axis->n_out ? axis->span[o].n : 0, n = n_taps > 4 * g ? n_taps - 4 * g : 0;
-
-    return dlop_axis_cut_weights(axis->weight + (n ? (size_t)o * axis->n_taps + 4 * g : 0), n, cut);
-}
-
-/* Group g of the weights of a block, four outputs at a time. */
-DLOP_ALWAYS_INLINE void plan_group(const struct dlop_cpu_axis *axis, u32 block, u32 g, u32 cut,
-                                   struct dlop_axis_cell *cell)
-{
-    for (u32 i = 0; i < BLOCK_OUT; i += 4) {
-        u32 o = BLOCK_OUT * block + i;
-        __m128i a = cut_output(axis, o, g, cut), b = cut_output(axis, o + 1, g, cut);
-        __m128i c = cut_output(axis, o + 2, g, cut), d = cut_output(axis, o + 3, g, cut);
-        __m128i low = _mm_unpacklo_epi32(a, b), high = _mm_unpacklo_epi32(c, d);
-        __m128i part[3] = {_mm_unpacklo_epi64(low, high), _mm_unpackhi_epi64(low, high),
-                           _mm_unpacklo_epi64(_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d))};
-
-        for (u32 p = 0; p < dlop_axis_n_parts(cut); p++)
-            _mm_store_si128((__m128i *)(void *)(cell[p].bytes + 4 * (size_t)i), part[p]);
-    }
-}
-
-static void plan_weights(const struct dlop_cpu_axis *axis, u32 block, u32 cut,
-                         struct dlop_axis_cell *cell)
-{
-    for (u32 g = 0; g < axis->block_n_pairs[block]; g++, cell += dlop_axis_n_parts(cut))
-        plan_group(axis, block, g, cut, cell);
-}
-
-void dlop_cpu_axis_x_plan_avx512(struct dlop_cpu_axis *axis)
-{
-    u32 cut = cut_of(axis, axis->longest_span);
-    struct dlop_axis_cell *cell = axis->block_cells;
-
-    axis->n_window_vectors = plan_windows(axis, cut);
-    if (!axis->n_window_vectors) {
-        if (axis->n_digits <= 3)
-            dlop_cpu_axis_far_plan_avx512(axis);
-        else
-            dlop_cpu_axis_x_plan_avx2(axis);
-        return;
-    }
-    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
-        plan_places(axis, block, cut, cell);
-        plan_weights(axis, block, cut, cell + 1);
-        cell += 1 + axis->block_n_pairs[block] * dlop_axis_n_parts(cut);
-    }
-}
-
 /* Every fourth of 32 bytes from `first` on: a channel of eight pixels. */
 #define EVERY_FOURTH(first)                                                                        \
     (first), (first) + 4, (first) + 8, (first) + 12, (first) + 16, (first) + 20, (first) + 24,     \
@@ -305,7 +169,7 @@ struct x_shape {
 
 /* A block's window of one channel. */
 struct x_window {
-    __m512i part[MAX_WINDOW_VECTORS];
+    __m512i part[DLOP_AXIS_MAX_WINDOW_VECTORS];
 };
 
 DLOP_ALWAYS_INLINE struct x_window x_load(const u8 *samples, u32 n_vectors)
@@ -339,7 +203,7 @@ DLOP_ALWAYS_INLINE const struct dlop_axis_cell *x_block(const struct dlop_cpu_ax
                                                         const struct dlop_axis_cell *cell,
                                                         struct x_shape shape, __m512i sum_out[3])
 {
-    __m512i places[MAX_UNROLLED_GROUPS], weights[MAX_UNROLLED_GROUPS][3];
+    __m512i places[DLOP_AXIS_MAX_UNROLLED], weights[DLOP_AXIS_MAX_UNROLLED][3];
 
     places[0] = _mm512_load_si512(cell++);
     for (u32 g = 0; g < shape.n_groups; g++) {
@@ -350,7 +214,7 @@ DLOP_ALWAYS_INLINE const struct dlop_axis_cell *x_block(const struct dlop_cpu_ax
     }
     for (u32 c = 0; c < 3; c++, samples += axis->plane_bytes) {
         struct x_window window = x_load(samples, shape.n_vectors);
-        __m512i taps[MAX_UNROLLED_GROUPS];
+        __m512i taps[DLOP_AXIS_MAX_UNROLLED];
 
         for (u32 g = 0; g < shape.n_groups; g++)
             taps[g] = x_taps(&window, places[g], shape);
@@ -390,7 +254,7 @@ DLOP_ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u
     const struct dlop_axis_cell *cell = axis->block_cells;
 
     dlop_cpu_axis_split_row_avx512(axis, row);
-    for (u32 block = 0; block * BLOCK_OUT < axis->n_out; block++) {
+    for (u32 block = 0; block * DLOP_AXIS_X_BLOCK < axis->n_out; block++) {
         const u8 *samples = axis->planes + axis->block_offset_bytes[block];
         __m512i sum[3] = {rounding.start, rounding.start, rounding.start};
 
@@ -399,7 +263,7 @@ DLOP_ALWAYS_INLINE void x_row(const struct dlop_cpu_axis *axis, const u8 *row, u
         else
             cell = x_block_any(axis, samples, cell, axis->block_n_pairs[block], shape, sum);
         store_block(sum, shape.cut, rounding.shift, out.order, row_out);
-        row_out += BLOCK_OUT * out.px_bytes;
+        row_out += DLOP_AXIS_X_BLOCK * out.px_bytes;
     }
 }
 
@@ -427,22 +291,23 @@ typedef void x_row_fn(const struct dlop_cpu_axis *axis, const u8 *row, u32 px_by
 static x_row_fn *x_row_of(const struct dlop_cpu_axis *axis)
 {
     /* [cut][n_groups] for windows of one vector, [cut][n_vectors] for wider ones. */
-    static x_row_fn *const rows[][MAX_UNROLLED_GROUPS + 1] = {
+    static x_row_fn *const rows[][DLOP_AXIS_MAX_UNROLLED + 1] = {
         [DLOP_AXIS_WHOLE_WORDS] = {x_row_words, x_row_words, x_row_words},
         [DLOP_AXIS_SPLIT_WORDS] = {x_row_split_words, x_row_split_words, x_row_split_words},
         [DLOP_AXIS_TWO_DIGITS] = {x_row_2_digits_0, x_row_2_digits_1, x_row_2_digits_2},
         [DLOP_AXIS_THREE_DIGITS] = {x_row_3_digits_0, x_row_3_digits_1, x_row_3_digits_2},
     };
-    static x_row_fn *const wide_rows[][MAX_WINDOW_VECTORS + 1] = {
+    static x_row_fn *const wide_rows[][DLOP_AXIS_MAX_WINDOW_VECTORS + 1] = {
         [DLOP_AXIS_TWO_DIGITS] = {[2] = x_row_2_digits_in_2, [4] = x_row_2_digits_in_4},
         [DLOP_AXIS_THREE_DIGITS] = {[2] = x_row_3_digits_in_2, [4] = x_row_3_digits_in_4},
     };
-    u32 n_groups = (axis->longest_span + 3) / 4, cut = cut_of(axis, axis->longest_span);
+    u32 n_groups = (axis->longest_span + 3) / 4, cut = dlop_axis_cut_of(axis, axis->longest_span);
 
     if (cut == DLOP_AXIS_NOT_CUT || !axis->n_window_vectors)
         return NULL;
-    return axis->n_window_vectors > 1 ? wide_rows[cut][axis->n_window_vectors]
-                                      : rows[cut][n_groups <= MAX_UNROLLED_GROUPS ? n_groups : 0];
+    return axis->n_window_vectors > 1
+               ? wide_rows[cut][axis->n_window_vectors]
+               : rows[cut][n_groups <= DLOP_AXIS_MAX_UNROLLED ? n_groups : 0];
 }
 
 void dlop_cpu_axis_x_avx512(const struct dlop_cpu_axis *axis, const u8 *row, u8 *row_out)
@@ -509,8 +374,8 @@ DLOP_ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_
                                 u32 cut, __m512i sum_out[4])
 {
     u32 n_groups = (n_taps + 3) / 4;
-    struct y_taps group[MAX_UNROLLED_GROUPS];
-    __m512i spread[MAX_UNROLLED_GROUPS][3];
+    struct y_taps group[DLOP_AXIS_MAX_UNROLLED];
+    __m512i spread[DLOP_AXIS_MAX_UNROLLED][3];
 
     for (u32 g = 0; g < n_groups; g++) {
         group[g] = y_group(rows, at, n_taps, g, cut);
@@ -518,7 +383,7 @@ DLOP_ALWAYS_INLINE void y_block(const u32 *weights, const u8 *const *rows, size_
             spread[g][i] = _mm512_set1_epi32((s32)weights[4 * g + i]);
     }
     for (u32 q = 0; q < 4; q++) {
-        __m512i taps[MAX_UNROLLED_GROUPS];
+        __m512i taps[DLOP_AXIS_MAX_UNROLLED];
 
         for (u32 g = 0; g < n_groups; g++)
             taps[g] = group[g].part[q];
@@ -600,7 +465,7 @@ void dlop_cpu_axis_y_avx512(const struct dlop_cpu_axis *axis, u32 o, const u8 *c
 {
     const struct y_row row = {axis, rows, n_bytes, row_out};
     const s32 *weight = axis->weight + (size_t)o * axis->n_taps;
-    u32 n_taps = axis->span[o].n, cut = cut_of(axis, n_taps);
+    u32 n_taps = axis->span[o].n, cut = dlop_axis_cut_of(axis, n_taps);
 
     for (u32 t = 0; t < n_taps && cut != DLOP_AXIS_NOT_CUT; t += 4)
         _mm_store_si128((__m128i *)axis->column + t / 4,

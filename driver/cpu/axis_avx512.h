@@ -66,6 +66,15 @@ DLOP_ALWAYS_INLINE void dlop_axis_sums_add(struct dlop_axis_sums *sums, __m512i 
         sums->part[i] = dlop_axis_add_products(sums->part[i], taps, weights[i], cut);
 }
 
+/* How to cut the weights of spans of up to n_taps. */
+u32 dlop_axis_cut_of(const struct dlop_cpu_axis *axis, u32 n_taps);
+
+/* Outputs of a block of the x pass; vectors of its widest window; spans of up to so many groups of
+ * four taps have unrolled code. */
+#define DLOP_AXIS_X_BLOCK            16
+#define DLOP_AXIS_MAX_WINDOW_VECTORS 4
+#define DLOP_AXIS_MAX_UNROLLED       2
+
 /* 64 bytes of the plan. */
 struct dlop_axis_cell {
     u8 bytes[64];

@@ -15,8 +15,8 @@ enum dlop_source_kind dlop_source_kind_of(const dlop_source *source);
  * at debug level. */
 dlop_status dlop_source_size(dlop_source *source, uint64_t index, int *fd_out,
                              size_t *n_bytes_out) DLOP_MUST_USE;
-/* FILES: read exactly what dlop_source_size announced, close fd; a file that is shorter or longer by
- * now is DLOP_ERR_READ. bytes_out: room for n_bytes + 1, the last of which is undefined. PIXELS:
+/* FILES: read exactly what dlop_source_size announced, close fd; a file that is shorter or longer
+ * by now is DLOP_ERR_READ. bytes_out: room for n_bytes + 1, the last of which is undefined. PIXELS:
  * room for n_bytes. Any thread; one pread loop, EINTR-safe. */
 dlop_status dlop_source_read(dlop_source *source, uint64_t index, int fd, uint8_t *bytes_out,
                              size_t n_bytes) DLOP_MUST_USE;
