@@ -1,6 +1,6 @@
-/* What axis_avx512.c reads in its x pass: for each block of 16 outputs the first sample of its window
- * (block_offset_bytes), the groups of taps (block_n_pairs), and in block_cells a cell of places, then
- * for each group of four taps one cell per digit of the weights.
+/* What axis_avx512.c reads in its x pass: for each block of 16 outputs the first sample of its
+ * window (block_offset_bytes) and its groups of taps (block_n_pairs); in block_cells a cell of
+ * places, then for each group of four taps one cell per digit of the weights.
  */
 #include "driver/cpu/axis_avx512.h"
 
