@@ -87,7 +87,8 @@ DLOP_ALWAYS_INLINE __m128i cut_output(const struct dlop_cpu_axis *axis, u32 o, u
 {
     u32 n_taps = o < axis->n_out ? axis->span[o].n : 0, n = n_taps > 4 * g ? n_taps - 4 * g : 0;
 
-    return dlop_axis_cut_weights(axis->weight + (n ? (size_t)o * axis->n_taps + 4 * g : 0), n, cut);
+    return dlop_axis_cut_weights(axis->weight + (n ? (size_t)o * axis->n_taps + 4 * (size_t)g : 0),
+                                 n, cut);
 }
 
 /* Group g of the weights of a block, four outputs at a time. */

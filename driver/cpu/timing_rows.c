@@ -76,7 +76,7 @@ double dlop_timed_axis_y(struct timed *timed)
             return 0;
         for (u32 t = 0; t < span->n; t++)
             rows[t] = row_at(timed, (u32)span->start + t);
-        timed->steps.axis_y(&timed->axis, o, rows, 4 * SIDE_PX, timed->row);
+        timed->steps.axis_y(&timed->axis, o, rows, (size_t)4 * SIDE_PX, timed->row);
     }
     return (double)SIDE_PX * timed->axis.n_out;
 }

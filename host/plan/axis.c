@@ -192,7 +192,7 @@ static bool finish_part(const struct dlop_link *before, const struct dlop_block 
     if (longest > n_taps)
         return false;
     for (int32_t k = 0; before->sign < 0 && k < part->n; k++)
-        reverse_row(part->rows + k * n_taps, block->n[k]);
+        reverse_row(part->rows + (ptrdiff_t)k * n_taps, block->n[k]);
     return true;
 }
 
@@ -218,7 +218,7 @@ static bool fill_blocks(const struct dlop_axis_fold *axis, const struct weightin
         for (int32_t k = 0; !is_after_plain && k < part.n; k++)
             if (dlop_index_map_at(after, first + k) < 0) {
                 part.spans[k] = (struct dlop_span){0};
-                memset(part.rows + k * n_taps, 0, (size_t)n_taps * sizeof *part.rows);
+                memset(part.rows + (ptrdiff_t)k * n_taps, 0, (size_t)n_taps * sizeof *part.rows);
             }
     }
     return true;

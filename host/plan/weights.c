@@ -181,11 +181,11 @@ INLINE_FILTER void weigh_some(const struct dlop_resample *resample, const struct
     for (int j = 0; j < PAIRS_AT_ONCE; j++)
         sum[j] = dlop_pair_choose(sum[j] == 0.0, DLOP_PAIR(1.0), sum[j]) * per_unit;
     for (t = 0; t + 1 < n_taps; t += 2)
-        for (int j = 0; j < PAIRS_AT_ONCE; j++)
+        for (ptrdiff_t j = 0; j < PAIRS_AT_ONCE; j++)
             store_taps(to_whole_pair(kept[t][j] / sum[j], filter.has_negative),
                        to_whole_pair(kept[t + 1][j] / sum[j], filter.has_negative),
                        rows_out + 2 * j * n_taps + t, rows_out + (2 * j + 1) * n_taps + t);
-    for (int j = 0; t < n_taps && j < PAIRS_AT_ONCE; j++) {
+    for (ptrdiff_t j = 0; t < n_taps && j < PAIRS_AT_ONCE; j++) {
         whole_pair whole = to_whole_pair(kept[t][j] / sum[j], filter.has_negative);
         rows_out[2 * j * n_taps + t] = whole[0];
         rows_out[(2 * j + 1) * n_taps + t] = whole[1];
@@ -203,7 +203,7 @@ INLINE_FILTER void weigh_block(const struct dlop_resample *resample, struct dlop
         block->r[k] = 0;
     find_windows(resample, block, (n_outputs + AT_ONCE - 1) & ~(AT_ONCE - 1), &windows);
     for (int32_t k = 0; k < n_outputs; k += AT_ONCE) {
-        int32_t *rows = rows_out + k * n_taps, n = n_outputs - k;
+        int32_t *rows = rows_out + (ptrdiff_t)k * n_taps, n = n_outputs - k;
 
         weigh_some(resample, &windows, k, n_taps, n < AT_ONCE ? rest : rows, filter);
         if (n < AT_ONCE)
