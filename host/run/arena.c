@@ -47,14 +47,16 @@ dlop_status dlop_arenas_open(struct dlop_loader *loader)
     return DLOP_OK;
 }
 
-/* In a fork of the process some may still be with batches. */
+/* A fork may come while a thread moves a buffer from one place to another: a buffer in both would
+ * be freed twice. Nobody ends the move in the child, which leaves all buffers alone. */
 void dlop_arenas_close(struct dlop_loader *loader)
 {
     const struct dlop_memory_ops *memory = &loader->ctx->driver->memory;
+    int is_ours = !dlop_loader_is_foreign(loader);
 
-    for (uint32_t i = 0; i < loader->n_spares; i++)
+    for (uint32_t i = 0; is_ours && i < loader->n_spares; i++)
         memory->free(loader->ctx->device, &loader->spares[i]);
-    for (uint32_t i = 0; loader->slots && i < loader->cfg.max_batches; i++)
+    for (uint32_t i = 0; is_ours && loader->slots && i < loader->cfg.max_batches; i++)
         memory->free(loader->ctx->device, &loader->slots[i].arena);
     free(loader->spares);
 }
