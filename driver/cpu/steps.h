@@ -1,7 +1,8 @@
 /* The table of replaceable steps: which code runs for each of them on this processor.
  *
- * dlop_cpu_steps_init fills every slot with the reference of hw/core and then overwrites those for
- * which a replacement exists that the mask (enum dlop_cpu_vector) allows and the processor can run.
+ * dlop_cpu_steps_init fills every slot with the reference of hw/core (but axis_x_rgb, which is a
+ * shorter way that some levels have) and then overwrites those for which a replacement exists that
+ * the mask (enum dlop_cpu_vector) allows and the processor can run.
  * Each replacement equals the reference on all inputs that its slot allows; tests/kernel proves it.
  * A table never changes after it was filled and may be read by all threads.
  *

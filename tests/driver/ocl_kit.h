@@ -11,6 +11,16 @@
  * was printed. */
 const struct dlop_ocl_api *ocl_api(void);
 
+/* GetDeviceInfo of the real table, but one question of a number of 64 bits has another answer. */
+struct ocl_answer {
+    const struct dlop_ocl_api *real;
+    cl_device_info what;
+    cl_ulong value;
+};
+extern struct ocl_answer ocl_answer;
+cl_int CL_API_CALL ocl_device_info(cl_device_id device, cl_device_info what, size_t size,
+                                   void *value, size_t *size_out);
+
 /* Events of a device. */
 struct ocl_heard {
     pthread_mutex_t lock;

@@ -162,17 +162,6 @@ static void with_little_memory_fewer_items_run(void **state)
     dlop_ocl_driver.close(&device);
 }
 
-static cl_ulong memory_said;
-
-static cl_int CL_API_CALL say_memory(cl_device_id device, cl_device_info what, size_t size,
-                                     void *value, size_t *size_out)
-{
-    if (what != CL_DEVICE_GLOBAL_MEM_SIZE)
-        return real->GetDeviceInfo(device, what, size, value, size_out);
-    memcpy(value, &memory_said, sizeof memory_said);
-    return CL_SUCCESS;
-}
-
 /* A job that no share can hold is refused, by accepts already, and harms no other. */
 static void jobs_beyond_the_memory_are_refused(void **state)
 {
@@ -186,12 +175,13 @@ static void jobs_beyond_the_memory_are_refused(void **state)
     device = open_real(&api, NULL, NULL);
     kit_open(&kit, &dlop_ocl_driver, device);
     fill(&kit, &random, KIT_MAX_JOBS);
-    memory_said = 4 * (cl_ulong)largest_scratch(&kit) / 2;
+    ocl_answer = (struct ocl_answer){real, CL_DEVICE_GLOBAL_MEM_SIZE,
+                                     4 * (cl_ulong)largest_scratch(&kit) / 2};
     kit_close(&kit);
     dlop_ocl_driver.close(&device);
 
     random = random_start(random_seed());
-    api.GetDeviceInfo = say_memory;
+    api.GetDeviceInfo = ocl_device_info;
     device = open_real(&api, "memory=share", NULL);
     kit_open(&kit, &dlop_ocl_driver, device);
     fill(&kit, &random, KIT_MAX_JOBS);
